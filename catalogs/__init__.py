@@ -1,0 +1,1 @@
+"""Cameras and data sets that noisegen knows by name."""

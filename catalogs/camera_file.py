@@ -1,0 +1,235 @@
+"""The TOML file of a camera: its keys, their checks, and one-line errors that name file and key.
+
+``docs/cameras.md`` describes the format for people who write their own.
+"""
+
+import tomllib
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import BeforeValidator, Field, ValidationError, model_validator
+
+from catalogs.camera import Camera, ColorMatrix, Figures, Illuminant, Source
+from catalogs.camera_noise import (
+    Finite,
+    Line,
+    Noise,
+    NonNegativePlanes,
+    Point,
+    Polynomial,
+    Positive,
+    Prior,
+    PriorLine,
+    Regression,
+    Section,
+    Table,
+)
+from noisegen.cfa import Phase
+from noisegen.errors import InputError, did_you_mean
+from noisegen.sensor import models
+from noisegen.sensor.parameters import Levels
+
+Text = Annotated[str, Field(min_length=1)]
+Row = tuple[Finite, Finite, Finite]
+
+
+def _listed(value: Any) -> Any:
+    return [value] if isinstance(value, str) else value
+
+
+class SourceSection(Section):
+    """One ``[[sources]]`` entry; ``figures`` says which figures it gave."""
+
+    figures: Text
+    paper: Text | None = None
+    repository: Text | None = None
+    path: Text | None = None
+
+    @model_validator(mode="after")
+    def _named(self) -> Self:
+        if not (self.paper or self.repository or self.path):
+            raise ValueError("a source needs a paper, a repository or a path")
+        return self
+
+
+class LevelsSection(Section):
+    """``[levels]``: black (one number or R, G1, B, G2), white and bits of the mosaic."""
+
+    black: NonNegativePlanes
+    white: Positive
+    bits: Annotated[int, Field(ge=8, le=16)]
+    clips_at: Literal["adc", "black"] = "adc"
+
+    @model_validator(mode="after")
+    def _in_order(self) -> Self:
+        if self.white <= max(self.black):
+            raise ValueError(f"white {self.white:g} is not above black {max(self.black):g}")
+        if self.white > 2**self.bits - 1:
+            raise ValueError(f"white {self.white:g} does not fit in {self.bits} bits")
+        return self
+
+
+class MatrixSection(Section):
+    """One ``[[color.matrices]]`` entry: XYZ to camera, rows R, G, B."""
+
+    illuminant: Illuminant
+    xyz_to_cam: tuple[Row, Row, Row]
+    tag: Text | None = None
+
+
+class ColorSection(Section):
+    """``[color]``: published matrices, or the name of what stands in for them."""
+
+    matrices: tuple[MatrixSection, ...] = ()
+    substitute: Literal["google-mixture"] | None = None
+    neutrals: tuple[tuple[Positive, Positive, Positive], ...] = ()
+
+    @model_validator(mode="after")
+    def _one_matrix(self) -> Self:
+        if bool(self.matrices) == bool(self.substitute):
+            raise ValueError('give either matrices or substitute = "google-mixture"')
+        return self
+
+
+class CameraFile(Section):
+    """All keys of a camera file; :class:`catalogs.camera.Camera` says what they mean."""
+
+    title: Text
+    figures: Figures
+    licence: Text
+    note: Text
+    cfa: Phase
+    sources: Annotated[tuple[SourceSection, ...], Field(min_length=1)]
+    levels: LevelsSection
+    color: ColorSection
+    noise: Noise
+    default_model: Text = "heteroscedastic"
+    make: str = ""
+    model: Annotated[tuple[Text, ...], BeforeValidator(_listed)] = ()
+    assumed: tuple[Literal["levels", "cfa"], ...] = ()
+    read_includes: tuple[Literal["quantisation", "row"], ...]
+    breakpoints: tuple[Positive, ...] = ()
+    max_analog_iso: Positive | None = None
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        if (self.breakpoints or self.max_analog_iso) and self.noise.iso_range is None:
+            raise ValueError("breakpoints and max_analog_iso need a camera with ISO")
+        if list(self.breakpoints) != sorted(set(self.breakpoints)):
+            raise ValueError("breakpoints must be increasing")
+        if isinstance(self.noise, Table) and self.breakpoints:
+            few = min(self.noise.modes(self.breakpoints))
+            if few < 2:
+                raise ValueError(
+                    f"a gain mode between breakpoints has {few} point{'' if few else 's'}; "
+                    "each needs two"
+                )
+        if self.model and not self.make:
+            raise ValueError("model without make")
+        if self.default_model not in models.names():
+            hint = did_you_mean(self.default_model, models.names())
+            raise ValueError(f"there is no noise model '{self.default_model}'{hint}")
+        return self
+
+
+_SECTIONS: dict[tuple[str, ...], type[Section]] = {
+    (): CameraFile,
+    ("sources",): SourceSection,
+    ("levels",): LevelsSection,
+    ("color",): ColorSection,
+    ("color", "matrices"): MatrixSection,
+    ("noise", "table"): Table,
+    ("noise", "table", "points"): Point,
+    ("noise", "polynomial"): Polynomial,
+    ("noise", "regression"): Regression,
+    ("noise", "regression", "gaussian_read"): Line,
+    ("noise", "regression", "tukey_read"): Line,
+    ("noise", "regression", "row"): Line,
+    ("noise", "prior"): Prior,
+    ("noise", "prior", "read"): PriorLine,
+}
+
+_KINDS = ("table", "polynomial", "regression", "prior")
+
+
+def parse(text: str, name: str, where: str) -> Camera:
+    """Make a camera of the text of its file.
+
+    Parameters
+    ----------
+    text
+        TOML.
+    name
+        Name that the camera gets.
+    where
+        What errors call the text, such as its path.
+
+    Raises
+    ------
+    InputError
+        If it is no TOML, or a key is missing, unknown or wrong: one line with file and key.
+    """
+    try:
+        document = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise InputError(f"{where}: not a TOML file: {error}") from None
+    try:
+        file = CameraFile.model_validate(document)
+    except ValidationError as error:
+        raise InputError(f"{where}: {_explain(error)}") from None
+    return Camera(
+        name=name,
+        title=file.title,
+        figures=file.figures,
+        licence=file.licence,
+        sources=tuple(Source(**s.model_dump()) for s in file.sources),
+        levels=Levels(file.levels.black, file.levels.white, file.levels.clips_at),
+        bits=file.levels.bits,
+        cfa=file.cfa,
+        noise=file.noise,
+        default_model=file.default_model,
+        note=file.note,
+        make=file.make,
+        models=file.model,
+        assumed=file.assumed,
+        read_includes=file.read_includes,
+        breakpoints=file.breakpoints,
+        max_analog_iso=file.max_analog_iso,
+        color_matrices=tuple(
+            ColorMatrix(m.illuminant, m.xyz_to_cam, m.tag) for m in file.color.matrices
+        ),
+        neutrals=file.color.neutrals,
+        toml=text,
+    )
+
+
+def _explain(error: ValidationError) -> str:
+    """Say the first mistake in one line, and how many more there are."""
+    mistakes = error.errors(include_url=False)
+    # An unknown key is said first: a missing one is often the same key misspelt.
+    first = min(mistakes, key=lambda m: m["type"] != "extra_forbidden")
+    path, where = first["loc"], _where(first["loc"])
+    if first["type"] == "extra_forbidden":
+        parent = tuple(str(p) for p in path[:-1] if isinstance(p, str))
+        known = _SECTIONS[parent].model_fields if parent in _SECTIONS else {}
+        what = f"unknown key '{where}'{did_you_mean(str(path[-1]), known)}"
+    elif first["type"] == "missing":
+        what = f"the key '{where}' is missing"
+    elif first["type"].startswith("union_tag"):
+        what = f"{where}.kind must be one of {', '.join(_KINDS)}"
+    else:
+        message = first["msg"].removeprefix("Value error, ")
+        message = message[0].lower() + message[1:]
+        what = f"{where}: {message}" if where else message
+    more = len(mistakes) - 1
+    return what + (f" (and {more} more mistake{'s' if more > 1 else ''})" if more else "")
+
+
+def _where(path: tuple[int | str, ...]) -> str:
+    """Write a pydantic location as the file's author knows it: ``noise.points[2].shot``."""
+    out = ""
+    for i, part in enumerate(path):
+        if isinstance(part, int):
+            out += f"[{part + 1}]"
+        elif not (i == 1 and path[0] == "noise" and part in _KINDS):
+            out += f".{part}" if out else part
+    return out

@@ -1,0 +1,201 @@
+"""Sources of clean images by name.
+
+>>> source = open("deadleaves", count=2)
+>>> [image.name for image in source.images()]
+['scene-000000', 'scene-000001']
+
+A package of other people offers a source as an entry point of the group ``noisegen.sources`` whose
+object is a :class:`SourceEntry`; it is loaded when it is asked for.
+"""
+
+import os
+from importlib.metadata import entry_points
+from pathlib import Path
+from typing import Any
+
+from catalogs.sources import bsds, deadleaves, div2k, fivek, folder, kodak
+from catalogs.sources.base import (
+    Check,
+    ImageRef,
+    Option,
+    Source,
+    SourceEntry,
+    SourceImage,
+    SplitCheck,
+)
+from catalogs.sources.roots import Root
+from noisegen.errors import InputError, MissingDataError, NoisegenError, UnknownNameError
+
+__all__ = [
+    "GROUP",
+    "ROOTS_VARIABLE",
+    "BrokenSourceError",
+    "Check",
+    "ImageRef",
+    "Option",
+    "Root",
+    "Source",
+    "SourceEntry",
+    "SourceImage",
+    "SplitCheck",
+    "check",
+    "default_root",
+    "entries",
+    "entry",
+    "names",
+    "open",
+]
+
+GROUP = "noisegen.sources"
+"""Entry point group of other people's sources."""
+
+ROOTS_VARIABLE = "NOISEGEN_SOURCES"
+"""Environment variable naming the folder that holds the sources' folders, each by its name."""
+
+_OWN: dict[str, SourceEntry] = {
+    module.ENTRY.name: module.ENTRY for module in (deadleaves, folder, fivek, div2k, bsds, kodak)
+}
+
+
+class BrokenSourceError(InputError):
+    """A source whose package cannot be loaded."""
+
+
+def names() -> list[str]:
+    """Return all names, this project's first; nothing is loaded."""
+    return [*_OWN, *sorted({point.name for point in entry_points(group=GROUP)} - _OWN.keys())]
+
+
+def entry(name: str) -> SourceEntry:
+    """Return a source's page in the catalogue.
+
+    Raises
+    ------
+    UnknownNameError
+        If nobody has heard of it.
+    BrokenSourceError
+        If the package that offers it cannot be loaded.
+    """
+    if name in _OWN:
+        return _OWN[name]
+    for point in entry_points(group=GROUP, name=name):
+        try:
+            found = point.load()
+        except Exception as error:  # whatever another package's import may raise
+            reason = f"{type(error).__name__}: {error}".splitlines()[0]
+        else:
+            if isinstance(found, SourceEntry):
+                return found
+            reason = f"a {type(found).__name__} where a catalogs.sources.SourceEntry should be"
+        raise BrokenSourceError(
+            f"source '{name}' ({point.value}) cannot be loaded: {reason}; mend its package"
+        )
+    raise UnknownNameError("source", name, names(), "`noisegen sources` lists them")
+
+
+def entries() -> tuple[list[SourceEntry], list[str]]:
+    """Return all pages that can be loaded, and one line for each broken one."""
+    found, broken = [], []
+    for name in names():
+        try:
+            found.append(entry(name))
+        except BrokenSourceError as error:
+            broken.append(str(error))
+    return found, broken
+
+
+def default_root(name: str) -> str | None:
+    """Return ``$NOISEGEN_SOURCES/NAME``, or None if the variable is not set."""
+    base = os.environ.get(ROOTS_VARIABLE)
+    if not base:
+        return None
+    return f"{base.rstrip('/')}/{name}" if "://" in base else str(Path(base) / name)
+
+
+def open(name: str, root: str | os.PathLike[str] | None = None, **options: Any) -> Source:  # noqa: A001
+    """Open a source by name.
+
+    Parameters
+    ----------
+    name
+        One of :func:`names`.
+    root
+        Folder or fsspec URL; by default ``$NOISEGEN_SOURCES/NAME``. Sources that need none ignore
+        it.
+    options
+        The source's own settings, such as ``split``; see its page.
+
+    Returns
+    -------
+    Source
+        A picklable value.
+
+    Raises
+    ------
+    UnknownNameError
+        If there is no such source.
+    MissingDataError
+        If its folder is not given or not there.
+    RecipeError
+        If an option is unknown or has a value that does not fit.
+    """
+    page = entry(name)
+    if not page.needs_root:
+        return page.open("", options)
+    return page.open(_find(page, root), options)
+
+
+def check(name: str, root: str | os.PathLike[str] | None = None, limit: int | None = None) -> Check:
+    """Look at what lies under a source's root.
+
+    Parameters
+    ----------
+    name, root
+        As in :func:`open`.
+    limit
+        How many images to read, spread evenly over the list; None reads all.
+
+    Returns
+    -------
+    Check
+        Counts for each split, and what could not be read.
+    """
+    page = entry(name)
+    source = open(name, root)
+    images = source.images()
+    splits = [SplitCheck(s, _count(page, root, s), n) for s, n in page.expected.items()]
+    if not splits:
+        splits.append(SplitCheck("all", len(images), None))
+    step = 1 if limit is None else max(1, -(-len(images) // limit))
+    opened = images[::step]
+    unreadable = []
+    for ref in opened:
+        try:
+            source.read(ref)
+        except NoisegenError as error:
+            unreadable.append(str(error))
+    return Check(tuple(splits), len(opened), tuple(unreadable), source.skipped)
+
+
+def _count(page: SourceEntry, root: str | os.PathLike[str] | None, split: str) -> int:
+    options = {"split": split} if "split" in page.options else {}
+    try:
+        return len(open(page.name, root, **options).images())
+    except MissingDataError:
+        return 0
+
+
+def _find(page: SourceEntry, root: str | os.PathLike[str] | None) -> str:
+    get = f"`noisegen sources {page.name}` shows the layout"
+    if "://" in page.url:
+        get = f"get it from {page.url} ({page.size}); {get}"
+    found = os.fspath(root) if root is not None else default_root(page.name)
+    if found is None:
+        raise MissingDataError(
+            f"source '{page.name}' needs its folder: give --root DIR, or set {ROOTS_VARIABLE} to "
+            f"the folder that holds {page.name}/; {get}"
+        )
+    if not Root(found).exists():
+        told = "" if root is not None else f" (${ROOTS_VARIABLE}/{page.name})"
+        raise MissingDataError(f"source '{page.name}': there is no folder {found}{told}; {get}")
+    return found

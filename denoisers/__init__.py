@@ -1,0 +1,1 @@
+"""Networks that remove noise: training, evaluation and inference."""

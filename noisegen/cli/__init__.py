@@ -1,0 +1,85 @@
+"""The ``noisegen`` command.
+
+One module a group of commands; each exports ``click`` commands and imports what is heavy inside
+them, so that ``noisegen --help`` starts at once.
+"""
+
+import importlib
+import traceback
+from typing import Any
+
+import click
+
+from noisegen import __version__
+from noisegen.errors import NoisegenError
+
+COMMANDS = {
+    "synthesize": "noisegen.cli.synthesize:command",
+    "status": "noisegen.cli.corpus:status",
+    "verify": "noisegen.cli.corpus:verify",
+    "digest": "noisegen.cli.corpus:digest",
+    "inspect": "noisegen.cli.inspect:command",
+    "recipe": "noisegen.cli.corpus:recipe",
+    "materialize": "noisegen.cli.corpus:materialize",
+    "cameras": "noisegen.cli.cameras:command",
+    "sources": "noisegen.cli.sources:command",
+}
+"""Where each command lives, in the order of ``--help``."""
+
+
+class Commands(click.Group):
+    """A group that imports a command when it is named, and turns errors into one line."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Return the names in the order of :data:`COMMANDS`."""
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Import the command called ``cmd_name``."""
+        if cmd_name not in COMMANDS:
+            return None
+        module, _, attribute = COMMANDS[cmd_name].partition(":")
+        command: click.Command = getattr(importlib.import_module(module), attribute)
+        return command
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run the command; print the one line of an error, or its traceback with ``--debug``."""
+        try:
+            return super().invoke(ctx)
+        except (click.ClickException, click.exceptions.Exit, click.Abort):
+            raise
+        except KeyboardInterrupt:
+            click.echo("noisegen: stopped; the same command again goes on from here", err=True)
+            ctx.exit(130)
+        except Exception as error:
+            if ctx.params.get("debug"):
+                traceback.print_exc()
+            raise Failure(error) from None
+
+
+class Failure(click.ClickException):
+    """An error as the user sees it."""
+
+    def __init__(self, error: Exception) -> None:
+        if isinstance(error, NoisegenError):
+            super().__init__(str(error))
+            self.exit_code = error.exit_code
+        else:
+            kind = type(error).__name__
+            super().__init__(f"{kind}: {error} (noisegen --debug … shows where)")
+            self.exit_code = 1
+
+    def show(self, file: Any = None) -> None:
+        """Print the line."""
+        click.echo(f"noisegen: {' '.join(self.message.split())}", file=file, err=file is None)
+
+
+@click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="noisegen")
+@click.option("--debug", is_flag=True, help="Show the traceback of an error.")
+def main(debug: bool) -> None:
+    """Training data with the noise of real cameras.
+
+    Clean raws or pictures go in; the noise of a named camera is put on them; paired samples with
+    everything that was drawn come out, in a chunked Zarr store.
+    """

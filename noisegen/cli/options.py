@@ -1,0 +1,51 @@
+"""Kinds of option values that several commands share."""
+
+from typing import Any
+
+import click
+
+
+class RangeType(click.ParamType):
+    """A number, or two with a dash between them: ``800`` or ``100-3200``."""
+
+    name = "N|LO-HI"
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> float | tuple[float, float]:
+        """Parse the text."""
+        if not isinstance(value, str):
+            return value  # type: ignore[no-any-return]
+        # A leading minus is a sign, and so is one after an exponent's e.
+        for at in range(1, len(value)):
+            if value[at] == "-" and value[at - 1] not in "eE":
+                low, high = value[:at], value[at + 1 :]
+                return self._number(low, param, ctx), self._number(high, param, ctx)
+        return self._number(value, param, ctx)
+
+    def _number(self, text: str, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        try:
+            return float(text)
+        except ValueError:
+            self.fail(f"'{text}' is not a number; write N or LO-HI", param, ctx)
+
+
+class PartType(click.ParamType):
+    """One of several parts: ``2/5``."""
+
+    name = "I/N"
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> tuple[int, int]:
+        """Parse the text."""
+        if isinstance(value, tuple):
+            return value
+        part, _, parts = str(value).partition("/")
+        if not (part.isdigit() and parts.isdigit() and 1 <= int(part) <= int(parts)):
+            self.fail(f"'{value}' is not I/N with I from 1 to N", param, ctx)
+        return int(part), int(parts)
+
+
+RANGE = RangeType()
+PART = PartType()

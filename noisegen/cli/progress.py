@@ -1,0 +1,76 @@
+"""What a run shows while it works, and when it is done."""
+
+import contextlib
+import sys
+import time
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import click
+
+LOG_SECONDS = 10.0
+"""Off a terminal, a line at most this often."""
+
+
+@contextlib.contextmanager
+def progress(client: Any | None) -> Iterator[Callable[[Any], None]]:
+    """Show a progress bar on a terminal, plain lines elsewhere.
+
+    Parameters
+    ----------
+    client
+        Dask client whose dashboard is linked, or None.
+
+    Yields
+    ------
+    callable
+        To be called with a ``pipelines.run.Progress`` after each shard.
+    """
+    if client is not None and client.dashboard_link:
+        click.echo(f"Dask dashboard: {client.dashboard_link}", err=True)
+    if sys.stderr.isatty():
+        yield from _bar()
+    else:
+        yield _Lines()
+
+
+def report(summary: Any) -> None:
+    """Print what a run did."""
+    click.echo(summary.text())
+
+
+def _bar() -> Iterator[Callable[[Any], None]]:
+    from rich.console import Console
+    from rich.progress import (
+        BarColumn,
+        MofNCompleteColumn,
+        Progress,
+        TextColumn,
+        TimeRemainingColumn,
+    )
+
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TextColumn("samples  {task.fields[rate]}"),
+        TimeRemainingColumn(),
+    )
+    with Progress(*columns, console=Console(stderr=True)) as bar:
+        task = bar.add_task("synthesize", total=None, rate="")
+
+        def update(state: Any) -> None:
+            bar.update(task, completed=state.done, total=state.total, rate=state.rates())
+
+        yield update
+
+
+class _Lines:
+    def __init__(self) -> None:
+        self._next = time.monotonic() + LOG_SECONDS
+
+    def __call__(self, state: Any) -> None:
+        if time.monotonic() >= self._next:
+            self._next = time.monotonic() + LOG_SECONDS
+            done = f"{state.done} of {state.total} samples"
+            click.echo(f"{done}, {state.rates()}, {state.eta():.0f} s to go", err=True)

@@ -1,0 +1,342 @@
+"""Fused sensor noise: uint16 mosaic in, noisy uint16 mosaic out, in one pass.
+
+Both kernels work on blocks of four rows and :data:`~noisegen.kernels.philox.BLOCK` columns. With
+d = (DN - black) gain and per-plane terms of period two in both directions they store
+
+    clip(floor(signal + read noise + base + row offset), low, white),
+
+where ``base`` is the black level that comes out, plus any bias, plus the half of rounding:
+
+* :func:`joint`: shot and read noise are one normal of variance shot max(d, 0) + read², the word
+  field ``READ``. The fast model.
+* :func:`separate`: shot noise from the field ``SHOT`` (Poisson electrons below 16 from
+  ``SHOT_DARK``, so that no word serves twice), read noise from ``READ``.
+
+All numbers are in DN. Nothing is cut at black but by ``low``: a mosaic below black keeps its
+negative signal and has no shot noise.
+"""
+
+from enum import IntEnum
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+from numba import types
+from numba.extending import overload
+
+from noisegen.kernels import draws
+from noisegen.kernels.draws import poisson_bright, poisson_dark, tukey_lambda
+from noisegen.kernels.philox import BLOCK, box_muller, f4, i4, inlined, kernel, philox, stream
+from noisegen.random import Counter, Field
+
+Mosaic = npt.NDArray[np.uint16]
+
+
+class Shot(IntEnum):
+    """Law of the shot noise in :func:`separate`."""
+
+    NONE = 0
+    GAUSSIAN = 1
+    POISSON = 2
+
+
+class Read(IntEnum):
+    """Law of the read noise in :func:`separate`."""
+
+    NONE = 0
+    GAUSSIAN = 1
+    TUKEY_LAMBDA = 2
+
+
+class Terms(NamedTuple):
+    """Per-plane terms, each (2, 2) by row and column parity at the tile's first pixel, in DN."""
+
+    black: npt.NDArray[np.float64]
+    """Black level that is taken off the input."""
+    gain: npt.NDArray[np.float64]
+    """Output DN per input DN."""
+    shot: npt.NDArray[np.float64]
+    """Output DN per electron; 0 for no shot noise (above 0 for Poisson)."""
+    read: npt.NDArray[np.float64]
+    """Scale of the read noise: a standard deviation, or a Tukey-lambda scale."""
+    base: npt.NDArray[np.float64]
+    """Black level of the output, plus bias, plus 0.5."""
+    low: npt.NDArray[np.float64]
+    """Smallest code that is stored."""
+
+
+_BLACK, _GAIN, _SHOT, _READ, _BASE, _LOW, _INVERSE_SHOT = range(7)
+_ZERO, _HALF, _ONE = f4(0.0), f4(0.5), f4(1.0)
+_SPLIT = draws.RATE_SPLIT
+_SHOT_GAUSSIAN, _SHOT_POISSON = int(Shot.GAUSSIAN), int(Shot.POISSON)
+_READ_GAUSSIAN, _READ_TUKEY = int(Read.GAUSSIAN), int(Read.TUKEY_LAMBDA)
+
+
+def joint(
+    mosaic: Mosaic,
+    out: Mosaic,
+    terms: Terms,
+    white: int,
+    rows: npt.NDArray[np.float32],
+    counter: Counter,
+    y: int,
+    x: int,
+) -> None:
+    """Add shot and read noise as one Gaussian.
+
+    Parameters
+    ----------
+    mosaic, out
+        (H, W) uint16 DN, C-contiguous; they may be the same array.
+    terms
+        What to add.
+    white
+        Largest code that is stored, at most 65535.
+    rows
+        (H,) float32 offset of each row, DN.
+    counter
+        Key and counter words, from :func:`noisegen.random.counter`.
+    y, x
+        Place of the tile's first pixel in the full frame, any integers.
+    """
+    table = _table(terms, squared_read=True)
+    _joint(_frozen(mosaic), out, table, f4(white), rows, *stream(counter, Field.READ), y, x)
+
+
+def separate(
+    mosaic: Mosaic,
+    out: Mosaic,
+    terms: Terms,
+    white: int,
+    rows: npt.NDArray[np.float32],
+    counter: Counter,
+    y: int,
+    x: int,
+    *,
+    shot: Shot,
+    read: Read,
+    shape: float = 0.0,
+) -> None:
+    """Add shot noise and read noise drawn from fields of their own.
+
+    Parameters
+    ----------
+    mosaic, out, terms, white, rows, counter, y, x
+        As in :func:`joint`.
+    shot, read
+        Laws of the two terms.
+    shape
+        λ of the Tukey-lambda law.
+    """
+    key0, key1, read_field, sample = stream(counter, Field.READ)
+    fields = (read_field, stream(counter, Field.SHOT)[2], stream(counter, Field.SHOT_DARK)[2])
+    _separate(
+        _frozen(mosaic),
+        out,
+        _table(terms),
+        f4(white),
+        rows,
+        *(key0, key1, sample),
+        *fields,
+        *(y, x, int(shot), int(read), f4(shape)),
+    )
+
+
+def warm() -> None:
+    """Compile the kernels, or load them from the cache, so that the first tile need not wait."""
+    mosaic = np.zeros((4, 4), np.uint16)
+    alike = np.ones((6, 2, 2))
+    unlike = alike + np.arange(4).reshape(2, 2)
+    rows = np.zeros(4, np.float32)
+    counter = Counter(0, 0, 0, 0)
+    for terms in (Terms(*alike), Terms(*unlike)):
+        joint(mosaic, mosaic, terms, 1, rows, counter, 0, 0)
+        separate(mosaic, mosaic, terms, 1, rows, counter, 0, 0, shot=Shot.NONE, read=Read.NONE)
+
+
+def _table(terms: Terms, *, squared_read: bool = False) -> npt.NDArray[np.float32]:
+    """Return the terms as float32, by row parity and term, and along a block unless all alike.
+
+    Planes that differ give (2, 7, BLOCK), planes that are alike (2, 7): numba compiles a kernel
+    for each. Scalars leave the first-level cache to the pixels; the operations, and so the bytes,
+    are the same.
+    """
+    with np.errstate(divide="ignore"):
+        table = np.stack([*terms, 1 / np.asarray(terms.shot)], axis=1).astype(np.float32)
+    if squared_read:
+        table[:, _READ] *= table[:, _READ]
+    if (table == table[:1, :, :1]).all():
+        return np.ascontiguousarray(table[:, :, 0])
+    return np.tile(table, BLOCK // 2)
+
+
+def _frozen(mosaic: Mosaic) -> Any:
+    # numba compiles anew for a read-only array; handing in nothing else leaves one version.
+    view = mosaic.view()
+    view.flags.writeable = False
+    return view
+
+
+def at(term, i):
+    """Return a term at column i of a block: an array's element, or the scalar itself."""
+    return term[i]
+
+
+@overload(at, inline="always")
+def _overload_at(term, i):
+    if isinstance(term, types.Array):
+        return lambda term, i: term[i]
+    return lambda term, i: term
+
+
+@inlined
+def _joint_row(source, target, z, n, a, white, offset):
+    black = a[_BLACK]
+    gain = a[_GAIN]
+    shot = a[_SHOT]
+    read = a[_READ]
+    base = a[_BASE]
+    low = a[_LOW]
+    high = white + _HALF
+    for i in range(n):
+        d = (f4(i4(source[i])) - at(black, i)) * at(gain, i)
+        variance = max(d, _ZERO) * at(shot, i) + at(read, i)
+        value = d + np.sqrt(variance) * z[i] + (at(base, i) + offset)
+        target[i] = np.uint16(i4(min(max(value, at(low, i)), high)))
+
+
+@kernel
+def _joint(x, out, t, white, rows, key0, key1, field, sample, top, left):
+    height, width = x.shape
+    u = np.empty((4, BLOCK), np.uint32)
+    z = np.empty((4, BLOCK), np.float32)
+    for row in range(top - (top & 3), top + height, 4):
+        for c in range(0, width, BLOCK):
+            n = min(BLOCK, width - c)
+            philox(u, n, left + c, row >> 2, field, sample, key0, key1)
+            box_muller(u, z, n)
+            for k in range(max(0, top - row), min(4, top + height - row)):
+                r = row + k - top
+                source, target = x[r, c : c + n], out[r, c : c + n]
+                _joint_row(source, target, z[k], n, t[r & 1], white, rows[r])
+
+
+@inlined
+def _electrons_row(source, rate, n, a):
+    """Write the mean number of electrons of each pixel."""
+    black = a[_BLACK]
+    gain = a[_GAIN]
+    inverse_shot = a[_INVERSE_SHOT]
+    for i in range(n):
+        d = (f4(i4(source[i])) - at(black, i)) * at(gain, i)
+        rate[i] = max(d, _ZERO) * at(inverse_shot, i)
+
+
+@inlined
+def _poisson_row(source, target, electrons, z, n, a, white, offset):
+    black = a[_BLACK]
+    gain = a[_GAIN]
+    shot = a[_SHOT]
+    read = a[_READ]
+    base = a[_BASE]
+    low = a[_LOW]
+    high = white + _HALF
+    for i in range(n):
+        d = (f4(i4(source[i])) - at(black, i)) * at(gain, i)
+        signal = electrons[i] * at(shot, i) + min(d, _ZERO)
+        value = signal + at(read, i) * z[i] + (at(base, i) + offset)
+        target[i] = np.uint16(i4(min(max(value, at(low, i)), high)))
+
+
+@inlined
+def _gaussian_row(source, target, zs, z, n, a, white, offset):
+    black = a[_BLACK]
+    gain = a[_GAIN]
+    shot = a[_SHOT]
+    read = a[_READ]
+    base = a[_BASE]
+    low = a[_LOW]
+    high = white + _HALF
+    for i in range(n):
+        d = (f4(i4(source[i])) - at(black, i)) * at(gain, i)
+        signal = d + np.sqrt(max(d, _ZERO) * at(shot, i)) * zs[i]
+        value = signal + at(read, i) * z[i] + (at(base, i) + offset)
+        target[i] = np.uint16(i4(min(max(value, at(low, i)), high)))
+
+
+@inlined
+def _extremes(row, n):
+    low, high = i4(65535), i4(0)
+    for i in range(n):
+        value = i4(row[i])
+        low, high = min(low, value), max(high, value)
+    return low, high
+
+
+@inlined
+def _rate(value, a, column):
+    d = (f4(value) - at(a[_BLACK], column)) * at(a[_GAIN], column)
+    return max(d, _ZERO) * at(a[_INVERSE_SHOT], column)
+
+
+@kernel
+def _separate(
+    x, out, t, white, rows,
+    key0, key1, sample, read_field, bright_field, dark_field, top, left, shot, read, shape,
+):  # fmt: skip
+    height, width = x.shape
+    u = np.empty((4, BLOCK), np.uint32)
+    z = np.zeros((4, BLOCK), np.float32)
+    zs = np.zeros((4, BLOCK), np.float32)
+    rate = np.empty(BLOCK, np.float32)
+    bright = np.empty(BLOCK, np.float32)
+    dark = np.empty(BLOCK, np.float32)
+    p = np.empty(BLOCK, np.float32)
+    total = np.empty(BLOCK, np.float32)
+    least = np.empty(4, np.float32)
+    most = np.empty(4, np.float32)
+    for row in range(top - (top & 3), top + height, 4):
+        first, stop = max(0, top - row), min(4, top + height - row)
+        for c in range(0, width, BLOCK):
+            n = min(BLOCK, width - c)
+            column = left + c
+            if read == _READ_GAUSSIAN:
+                philox(u, n, column, row >> 2, read_field, sample, key0, key1)
+                box_muller(u, z, n)
+            elif read == _READ_TUKEY:
+                philox(u, n, column, row >> 2, read_field, sample, key0, key1)
+                tukey_lambda(u, shape, z, n)
+
+            any_dark, any_bright = False, shot == _SHOT_GAUSSIAN
+            if shot == _SHOT_POISSON:
+                for k in range(first, stop):
+                    r = row + k - top
+                    low, high = _extremes(x[r, c : c + n], n)
+                    least[k] = min(_rate(low, t[r & 1], 0), _rate(low, t[r & 1], 1))
+                    most[k] = max(_rate(high, t[r & 1], 0), _rate(high, t[r & 1], 1))
+                    any_dark = any_dark or least[k] < _SPLIT
+                    any_bright = any_bright or most[k] >= _SPLIT
+            if any_bright:
+                philox(u, n, column, row >> 2, bright_field, sample, key0, key1)
+                box_muller(u, zs, n)
+            if any_dark:
+                philox(u, n, column, row >> 2, dark_field, sample, key0, key1)
+
+            for k in range(first, stop):
+                r = row + k - top
+                source, target = x[r, c : c + n], out[r, c : c + n]
+                a = t[r & 1]
+                if shot != _SHOT_POISSON:
+                    _gaussian_row(source, target, zs[k], z[k], n, a, white, rows[r])
+                    continue
+                _electrons_row(source, rate, n, a)
+                if most[k] >= _SPLIT:
+                    poisson_bright(rate, zs[k], bright, n)
+                if least[k] < _SPLIT:
+                    poisson_dark(rate, u[k], most[k], dark, p, total, n)
+                    if most[k] >= _SPLIT:
+                        for i in range(n):
+                            bright[i] = bright[i] if rate[i] >= _SPLIT else dark[i]
+                    else:
+                        bright[:n] = dark[:n]
+                _poisson_row(source, target, bright, z[k], n, a, white, rows[r])

@@ -1,0 +1,92 @@
+"""Where every random number of noisegen comes from.
+
+Two kinds of generator, and no others anywhere in the project:
+
+* :func:`generator` seeds NumPy's Philox from ``SeedSequence(seed, spawn_key=(stream, *key))``. It
+  draws everything that is not a pixel: places of crops, ISO, white balance, exposure, scenes.
+* :func:`counter` gives the key and the fixed counter words of the Philox 4x32-10 field that the
+  kernels of :mod:`noisegen.kernels` evaluate at a pixel's place in the full frame. The noise of a
+  pixel is so a function of (seed, sample, draw, stream, y, x) alone.
+
+References
+----------
+J. Salmon et al., "Parallel random numbers: as easy as 1, 2, 3", SC 2011.
+"""
+
+from enum import IntEnum
+from typing import NamedTuple
+
+import numpy as np
+
+
+class Stream(IntEnum):
+    """Independent uses of one seed. A number, once released, is never given to another use."""
+
+    CROP = 1
+    CAMERA = 2
+    EXPOSURE = 3
+    TONE = 4
+    COLOUR = 5
+    SCENE = 6
+    VERIFY = 7
+    TRAINING = 8
+    SPLIT = 9
+
+
+class Field(IntEnum):
+    """Independent per-pixel fields of one sample (the third word of the Philox counter)."""
+
+    SHOT = 1
+    READ = 2
+    ROW = 3
+    SHOT_DARK = 4
+
+
+class Counter(NamedTuple):
+    """Key and fixed counter words of one sample's noise fields.
+
+    The kernels fill the two other words with the pixel's column and its row divided by four.
+    """
+
+    key0: int
+    key1: int
+    sample: int
+    draw: int
+
+
+def generator(seed: int, stream: Stream, *key: int) -> np.random.Generator:
+    """Return the generator of ``(seed, stream, *key)``, the same on every machine.
+
+    Parameters
+    ----------
+    seed
+        The recorded seed, a non-negative integer of any size.
+    stream
+        What is drawn.
+    key
+        Further non-negative integers, such as the image's and the sample's number.
+    """
+    sequence = np.random.SeedSequence(seed, spawn_key=(int(stream), *key))
+    return np.random.Generator(np.random.Philox(sequence))
+
+
+def counter(seed: int, sample: int, draw: int = 0) -> Counter:
+    """Return the Philox key and counter words of one draw of one sample's noise.
+
+    Parameters
+    ----------
+    seed
+        The recorded seed; seeds below 2**64 give distinct keys, larger ones are folded to 64 bits.
+    sample
+        Number of the clean patch in its corpus, below 2**32.
+    draw
+        Number of the noise draw of that patch, below 2**24.
+    """
+    if not 0 <= sample < 1 << 32:
+        raise ValueError(f"sample {sample} is outside 0 … 2**32 - 1")
+    if not 0 <= draw < 1 << 24:
+        raise ValueError(f"draw {draw} is outside 0 … 2**24 - 1")
+    folded = seed
+    while folded >> 64:
+        folded = (folded >> 64) ^ (folded & (1 << 64) - 1)
+    return Counter(folded & 0xFFFFFFFF, folded >> 32, sample, draw)

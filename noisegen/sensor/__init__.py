@@ -1,0 +1,17 @@
+"""Sensor noise: levels, noise figures, models, and what they do to a mosaic."""
+
+from noisegen.sensor.apply import add_noise, amplify, variance
+from noisegen.sensor.models import MODELS, NoiseModel, get, names
+from noisegen.sensor.parameters import Levels, NoiseParameters
+
+__all__ = [
+    "MODELS",
+    "Levels",
+    "NoiseModel",
+    "NoiseParameters",
+    "add_noise",
+    "amplify",
+    "get",
+    "names",
+    "variance",
+]

@@ -1,0 +1,188 @@
+"""Writing one shard of a corpus: pixels first, then parameters and images, the manifest last."""
+
+import time
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from pipelines import digest
+from pipelines.develop import Developer
+from pipelines.parameters import PARAMETERS
+from pipelines.plan import Plan
+from pipelines.schema import PROBLEM_BYTES, TILE, metadata_specs, pixel_specs
+from pipelines.shard import ImageFacts, Job, Patch, patches
+from pipelines.store import (
+    ShardBuilder,
+    Storage,
+    encode_text,
+    read_spec,
+    write_chunk,
+)
+
+
+@dataclass(frozen=True)
+class ShardSummary:
+    """What became of one shard; small enough to go through a scheduler.
+
+    Attributes
+    ----------
+    shard
+        Its number.
+    samples
+        Valid samples in it.
+    pixels
+        Pixels of these samples (of one array).
+    bytes
+        Bytes written.
+    seconds
+        Time it took.
+    problems
+        (image, line, whether the user can mend it) of images that could not be used.
+    """
+
+    shard: int
+    samples: int
+    pixels: int
+    bytes: int
+    seconds: float
+    problems: tuple[tuple[int, str, bool], ...]
+
+
+def build(job: Job, storage: Storage, shard: int) -> ShardSummary:
+    """Make a shard of a job and store it."""
+    return store(job.developer, job.plan, storage, shard, patches(job, shard))
+
+
+def store(
+    developer: Developer,
+    plan: Plan,
+    storage: Storage,
+    shard: int,
+    items: Iterable[ImageFacts | Patch],
+) -> ShardSummary:
+    """Store a shard.
+
+    The manifest's entry is written when all else is in place: a shard counts only with it, so a
+    killed run leaves no half truth.
+
+    Parameters
+    ----------
+    developer, plan
+        Of the corpus that is written.
+    storage, shard
+        Where it goes.
+    items
+        The facts of each of the shard's images, each followed by its patches.
+    """
+    start = time.perf_counter()
+    specs = pixel_specs(developer, plan)
+    builders = {spec.name: ShardBuilder(storage, spec, shard) for spec in specs}
+    # Zeros stand in for samples that could not be made: every chunk of a shard is there.
+    blank = {spec.name: np.zeros(spec.chunk[1:], spec.stored) for spec in specs}
+    facts: list[ImageFacts] = []
+    tables: list[npt.NDArray[np.void]] = []
+    digests: list[bytes] = []
+    for item in items:
+        if isinstance(item, ImageFacts):
+            facts.append(item)
+            continue
+        tables.append(item.rows)
+        digests += _store(item, builders, blank)
+    written = sum(builder.finish() for builder in builders.values())
+    table = np.concatenate(tables)
+    written += _write_parameters(storage, plan, table, shard)
+    written += _write_images(storage, plan, facts)
+    manifest = metadata_specs(plan)["manifest"]
+    entry = np.frombuffer(digest.combined(digests), np.uint8)[None]
+    written += write_chunk(storage, manifest, shard, entry)
+    valid = int(table["valid"].sum())
+    return ShardSummary(
+        shard,
+        valid,
+        valid * developer.recipe.patch**2,
+        written,
+        time.perf_counter() - start,
+        tuple((f.image, f.problem, f.user_mistake) for f in facts if f.problem),
+    )
+
+
+def write_image_names(
+    storage: Storage, names: Sequence[str], scenes: Sequence[str], split: npt.NDArray[np.uint8]
+) -> None:
+    """Write what is known of the images before any is read.
+
+    Every part of a run writes it, the same bytes, so that it does not matter which one is first.
+    """
+    for name, rows in (
+        ("name", encode_text(names)),
+        ("scene", encode_text(scenes)),
+        ("split", split),
+    ):
+        write_chunk(storage, read_spec(storage, f"images/{name}"), 0, rows)
+
+
+def _store(
+    patch: Patch, builders: dict[str, ShardBuilder], blank: dict[str, npt.NDArray[np.generic]]
+) -> list[bytes]:
+    """Add a patch to the shard's arrays and return the digests of its samples."""
+    if patch.tile is None:
+        for _ in range(1 if TILE in builders and len(builders) == 1 else len(patch.rows)):
+            for name, builder in builders.items():
+                builder.add(blank[name])
+        return [digest.sample_digest(row, {}) for row in patch.rows]
+    if not patch.samples:
+        builders[TILE].add(patch.tile)
+        first, *others = patch.rows
+        return [
+            digest.sample_digest(first, {TILE: patch.tile}),
+            *(digest.sample_digest(row, {}) for row in others),
+        ]
+    digests = []
+    for row, arrays in zip(patch.rows, patch.samples, strict=True):
+        for name, builder in builders.items():
+            builder.add(arrays[name])
+        digests.append(digest.sample_digest(row, arrays))
+    return digests
+
+
+def _write_parameters(storage: Storage, plan: Plan, table: npt.NDArray[np.void], shard: int) -> int:
+    specs = metadata_specs(plan)
+    return sum(
+        write_chunk(
+            storage,
+            specs[f"params/{parameter.name}"],
+            shard,
+            np.ascontiguousarray(table[parameter.name]),
+        )
+        for parameter in PARAMETERS
+    )
+
+
+def _write_images(storage: Storage, plan: Plan, facts: list[ImageFacts]) -> int:
+    """Write the rows of the shard's images; a chunk of them belongs to this shard alone.
+
+    Shards that share one image write the same bytes.
+    """
+    columns: dict[str, npt.NDArray[Any]] = {
+        "height": np.array([fact.height for fact in facts], np.uint32),
+        "width": np.array([fact.width for fact in facts], np.uint32),
+        "sha256": _bytes([fact.sha256 for fact in facts]),
+        "perceptual_hash": _bytes([fact.perceptual_hash for fact in facts]),
+        "problem": encode_text([_short(fact.problem) for fact in facts], PROBLEM_BYTES),
+    }
+    specs = metadata_specs(plan)
+    chunk = facts[0].image // plan.images_per_shard
+    return sum(
+        write_chunk(storage, specs[f"images/{name}"], chunk, rows) for name, rows in columns.items()
+    )
+
+
+def _bytes(rows: list[bytes]) -> npt.NDArray[np.uint8]:
+    return np.frombuffer(b"".join(rows), np.uint8).reshape(len(rows), -1)
+
+
+def _short(line: str) -> str:
+    return line.encode()[:PROBLEM_BYTES].decode(errors="ignore").replace("\0", "")

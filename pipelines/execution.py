@@ -1,0 +1,164 @@
+"""Where the shards of a run are made: in this process, or by Dask.
+
+Dask gets tasks of one whole shard each and sees small summaries only, never pixels. A bounded
+number of tasks is in flight, so that memory and the scheduler's work do not grow with the corpus.
+"""
+
+import contextlib
+import importlib
+import tomllib
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+from typing import Any, TypeVar
+
+from noisegen.errors import InputError, MissingDataError, RunError
+
+Result = TypeVar("Result")
+
+TASKS_PER_THREAD = 2
+"""Tasks in flight for each thread of the cluster: one runs, one waits."""
+
+RETRIES = 2
+"""How often Dask tries a task again that failed or whose worker died."""
+
+
+def run(
+    task: Callable[[int], Result], shards: Iterable[int], client: Any | None = None
+) -> Iterator[Result]:
+    """Yield ``task(shard)`` for all shards, in any order.
+
+    Parameters
+    ----------
+    task
+        A picklable function of a shard's number.
+    shards
+        Numbers of the shards.
+    client
+        A ``distributed.Client``; None makes one shard after the other in this process.
+    """
+    if client is None:
+        yield from map(task, shards)
+    else:
+        yield from _on_dask(task, shards, client)
+
+
+def _on_dask(task: Callable[[int], Result], shards: Iterable[int], client: Any) -> Iterator[Result]:
+    from distributed import as_completed
+
+    waiting = iter(shards)
+    window = max(1, TASKS_PER_THREAD * sum(client.nthreads().values()))
+    running = as_completed()
+    in_flight: set[Any] = set()
+
+    def submit() -> None:
+        shard = next(waiting, None)
+        if shard is not None:
+            # Not pure: a shard made by an earlier run may have been removed since.
+            future = client.submit(task, shard, pure=False, retries=RETRIES)
+            in_flight.add(future)
+            running.add(future)
+
+    for _ in range(window):
+        submit()
+    try:
+        for future in running:
+            in_flight.discard(future)
+            result = future.result()
+            future.release()
+            submit()
+            yield result
+    finally:
+        client.cancel(list(in_flight))
+
+
+@contextlib.contextmanager
+def executor(
+    workers: int = 0, scheduler: str | None = None, cluster: str | Path | None = None
+) -> Iterator[Any | None]:
+    """Give the client that a run asks for, and close it after.
+
+    Parameters
+    ----------
+    workers
+        Number of local processes; 0: none, work in this process.
+    scheduler
+        Address of a running scheduler.
+    cluster
+        TOML file that names a Dask cluster class and its arguments::
+
+            class = "dask_jobqueue.SLURMCluster"
+            workers = 20            # or: adapt = { minimum = 2, maximum = 50 }
+            [arguments]
+            queue = "cpu"
+            cores = 8
+            memory = "32GB"
+
+    Raises
+    ------
+    InputError
+        If more than one of the three is given, or the file does not fit.
+    RunError
+        If the scheduler cannot be reached.
+    """
+    if sum([bool(workers), bool(scheduler), bool(cluster)]) > 1:
+        raise InputError("--workers, --scheduler, --cluster: give one of them")
+    if scheduler:
+        yield from _connected(scheduler)
+    elif cluster:
+        yield from _started(*_read_cluster(Path(cluster)))
+    elif workers:
+        # One thread a process: the kernels release the GIL, but Python around them does not.
+        arguments = {"n_workers": workers, "threads_per_worker": 1, "dashboard_address": ":0"}
+        yield from _started("distributed.LocalCluster", arguments, {})
+    else:
+        yield None
+
+
+def _connected(address: str) -> Iterator[Any]:
+    from distributed import Client
+
+    try:
+        client = Client(address, timeout="20s")
+    except (OSError, ValueError) as error:
+        raise RunError(f"no Dask scheduler answers at {address}: {error}") from None
+    with client:
+        yield client
+
+
+def _started(name: str, arguments: dict[str, Any], size: dict[str, Any]) -> Iterator[Any]:
+    from distributed import Client
+
+    module, _, attribute = name.rpartition(".")
+    try:
+        factory = getattr(importlib.import_module(module or "distributed"), attribute)
+    except (ImportError, AttributeError) as error:
+        raise InputError(f"cluster class {name} cannot be imported ({error}): install it") from None
+    try:
+        cluster = factory(**arguments)
+    except (TypeError, ValueError) as error:
+        raise InputError(f"cluster class {name} refuses its arguments: {error}") from None
+    with cluster:
+        if "workers" in size:
+            cluster.scale(size["workers"])
+        if "adapt" in size:
+            cluster.adapt(**size["adapt"])
+        with Client(cluster) as client:
+            yield client
+
+
+def _read_cluster(path: Path) -> tuple[str, dict[str, Any], dict[str, Any]]:
+    try:
+        data = tomllib.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise MissingDataError(f"no cluster file at {path}: check the path") from None
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise InputError(f"cannot read the cluster file {path}: {error}") from None
+    name, arguments = data.pop("class", None), data.pop("arguments", {})
+    if not isinstance(name, str) or not isinstance(arguments, dict):
+        raise InputError(f'{path}: needs class = "module.Class" and a table [arguments]')
+    unknown = set(data) - {"workers", "adapt"}
+    if unknown:
+        raise InputError(
+            f"{path}: unknown key '{min(unknown)}'; known: class, arguments, workers, adapt"
+        )
+    return name, arguments, data

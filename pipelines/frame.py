@@ -1,0 +1,207 @@
+"""A source's picture as clean mosaic tiles at the target camera's levels."""
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass, field
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from catalogs.camera import Camera
+from catalogs.sources import SourceImage
+from noisegen import cfa, random
+from noisegen.isp import color
+from noisegen.isp.bulk import unprocess
+from noisegen.isp.parameters import IspParameters
+from noisegen.raw import RawMetadata
+from noisegen.sensor import Levels
+from pipelines.develop import matrix3
+from pipelines.recipe import Recipe
+from pipelines.tile import Window
+
+Matrix = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Frame(ABC):
+    """One picture, ready to be cut.
+
+    Attributes
+    ----------
+    height, width
+        Size in pixels.
+    phase
+        Phase of the mosaic at (0, 0).
+    levels
+        Black and white of the tiles: the target camera's.
+    white_balance
+        Gains of R, G, B; the smallest is 1.
+    cam_to_xyz
+        (3, 3) matrix from white-balanced camera RGB to XYZ.
+    """
+
+    height: int
+    width: int
+    phase: cfa.Phase
+    levels: Levels
+    white_balance: tuple[float, float, float]
+    cam_to_xyz: Matrix
+
+    @abstractmethod
+    def tile(self, window: Window, tone: float) -> npt.NDArray[np.uint16]:
+        """Return the clean mosaic of a window, in digital numbers.
+
+        ``tone`` is the amplification α of the rendering, which a picture's encoding is undone with.
+        """
+
+    @abstractmethod
+    def thumbnail(self) -> npt.NDArray[np.float32]:
+        """Return a small grey picture of the whole frame, for its perceptual hash."""
+
+    def own_noise(self) -> tuple[npt.ArrayLike, npt.ArrayLike]:
+        """Return shot and read variances of the picture itself; NaN where they are not known."""
+        return np.nan, np.nan
+
+
+@dataclass(frozen=True)
+class MosaicFrame(Frame):
+    """A raw file: its codes are moved to the target camera's levels by a table."""
+
+    mosaic: npt.NDArray[np.uint16]
+    raw: RawMetadata
+    tables: tuple[npt.NDArray[np.uint16], ...] | None = field(repr=False)
+
+    def tile(self, window: Window, tone: float) -> npt.NDArray[np.uint16]:
+        """Return the requantised mosaic of a window."""
+        tile = window.cut(self.mosaic)
+        if self.tables is None:
+            return tile
+        top, left = window.y - window.halo, window.x - window.halo
+        for (y, x), plane in np.ndenumerate(cfa.planes(cfa.shift(self.phase, top, left))):
+            tile[y::2, x::2] = self.tables[plane][tile[y::2, x::2]]
+        return tile
+
+    def thumbnail(self) -> npt.NDArray[np.float32]:
+        """Return one of its green planes, shrunk."""
+        (y, x) = np.argwhere(cfa.colors(self.phase) == 1)[0]
+        step = 2 * max(1, min(self.mosaic.shape) // 512)
+        return self.mosaic[y::step, x::step].astype(np.float32)
+
+    def own_noise(self) -> tuple[npt.ArrayLike, npt.ArrayLike]:
+        """Return the file's own noise profile."""
+        return self.raw.noise_profile or (np.nan, np.nan)
+
+
+@dataclass(frozen=True)
+class PictureFrame(Frame):
+    """A rendered or scene-linear picture: unprocessed to a mosaic of the target camera."""
+
+    picture: npt.NDArray[np.uint8 | np.uint16 | np.float32]
+    encoded: bool
+    recipe: Recipe
+
+    def tile(self, window: Window, tone: float) -> npt.NDArray[np.uint16]:
+        """Return the mosaic that the ISP renders back into the picture."""
+        parameters = IspParameters(
+            self.white_balance,
+            matrix3(self.cam_to_xyz),
+            demosaic=self.recipe.demosaic,
+            gamma=self.recipe.gamma,
+            alpha=tone if self.encoded else 0.0,
+        )
+        return unprocess(
+            window.cut(self.picture),
+            cfa.shift(self.phase, window.y - window.halo, window.x - window.halo),
+            self.levels.black,
+            self.levels.white,
+            parameters,
+            encoded=self.encoded,
+        )
+
+    def thumbnail(self) -> npt.NDArray[np.float32]:
+        """Return its green channel, thinned."""
+        step = max(1, min(self.picture.shape[:2]) // 512)
+        return self.picture[::step, ::step, 1].astype(np.float32)
+
+
+def frame(image: SourceImage, camera: Camera, recipe: Recipe, number: int) -> Frame:
+    """Prepare a source's picture for cutting.
+
+    Parameters
+    ----------
+    image
+        What the source read.
+    camera
+        The target camera (built of the file itself for "as-shot").
+    recipe
+        Its seed draws colours where neither file nor camera states them.
+    number
+        The image's row in the corpus.
+    """
+    rng = random.generator(recipe.seed, random.Stream.COLOUR, number)
+    levels = camera.levels
+    height, width = image.pixels.shape[:2]
+    drawn = camera.draw_color(rng)
+    if image.raw is not None:
+        raw = image.raw
+        tables = _requantise(raw, levels)
+        matrix = _matrix(raw)
+        gains = _normalised(raw.white_balance)
+        cam_to_xyz = np.asarray(drawn.cam_to_xyz) if matrix is None else matrix
+        return MosaicFrame(
+            height,
+            width,
+            raw.cfa,
+            levels,
+            gains,
+            cam_to_xyz,
+            image.pixels.astype(np.uint16, copy=False),
+            raw,
+            tables,
+        )
+    return PictureFrame(
+        height,
+        width,
+        camera.cfa,
+        levels,
+        _normalised(drawn.white_balance),
+        np.asarray(drawn.cam_to_xyz),
+        image.pixels,
+        image.kind == "srgb",
+        recipe,
+    )
+
+
+def perceptual_hash(thumbnail: npt.NDArray[np.float32]) -> npt.NDArray[np.uint8]:
+    """Return the 64-bit difference hash (dHash) of a grey picture as eight bytes.
+
+    Pictures of one scene differ in few bits, whatever their size and exposure.
+    """
+    small = cv2.resize(thumbnail, (9, 8), interpolation=cv2.INTER_AREA)
+    return np.packbits(small[:, 1:] > small[:, :-1])
+
+
+def _normalised(gains: npt.ArrayLike) -> tuple[float, float, float]:
+    scaled = np.asarray(gains, np.float64) / np.min(gains)
+    return tuple(scaled.tolist())
+
+
+def _matrix(raw: RawMetadata) -> Matrix | None:
+    if raw.xyz_to_cam is not None:
+        return color.camera_to_xyz(raw.xyz_to_cam)
+    if raw.color_matrix is not None:
+        return color.camera_to_xyz_from_srgb(raw.color_matrix)
+    return None
+
+
+def _requantise(raw: RawMetadata, levels: Levels) -> tuple[npt.NDArray[np.uint16], ...] | None:
+    """Return the table of codes of each plane, or None where the levels agree."""
+    if tuple(raw.black_level) == tuple(levels.black) and raw.white_level == levels.white:
+        return None
+    codes = np.arange(1 << 16, dtype=np.float64)
+    tables = []
+    for own, black in zip(raw.black_level, levels.black, strict=True):
+        linear = (codes - own) / (raw.white_level - own)
+        scaled = np.floor(black + linear * (levels.white - black) + 0.5)
+        tables.append(np.clip(scaled, 0, levels.white).astype(np.uint16))
+    return tuple(tables)

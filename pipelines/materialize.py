@@ -1,0 +1,107 @@
+"""From a lazy corpus to a stored one, without the source."""
+
+from collections.abc import Iterator
+from typing import Any
+
+from noisegen.errors import CorpusMismatchError, InputError
+from pipelines import plan as plans
+from pipelines import schema
+from pipelines.build import store, write_image_names
+from pipelines.corpus import Corpus
+from pipelines.develop import Developer
+from pipelines.plan import Plan
+from pipelines.shard import ImageFacts, Patch
+from pipelines.store import MARK, create, decode_text, encode_text, open_store, read_attributes
+
+
+def materialize(corpus: Corpus, out: str, *, shard_mb: int = 64) -> int:
+    """Store what a lazy corpus computes when it is read; go on where an earlier call stopped.
+
+    Parameters
+    ----------
+    corpus
+        A lazy corpus, finished.
+    out
+        Path or fsspec URL of the stored one.
+    shard_mb
+        Pixels of a shard before compression, in MB.
+
+    Returns
+    -------
+    int
+        Number of samples that were stored by this call.
+
+    Raises
+    ------
+    InputError
+        If the corpus is stored already.
+    CorpusMismatchError
+        If something else is at ``out``.
+    DamagedCorpusError
+        If the corpus is not finished or damaged.
+    """
+    if not corpus.recipe.lazy:
+        raise InputError(f"{corpus.storage.url} is stored already; there is nothing to compute")
+    recipe = corpus.recipe.model_copy(update={"lazy": False})
+    developer = Developer(recipe, corpus.sensor)
+    old = corpus.plan
+    size = schema.bytes_per_patch(developer)
+    plan = plans.make(recipe, old.images, old.per_image, old.patches, size, shard_mb << 20)
+    names, scenes = list(corpus.images.names), list(corpus.images.scenes)
+    widths = (encode_text(names).shape[1], encode_text(scenes).shape[1])
+    specs = [
+        *schema.pixel_specs(developer, plan),
+        *schema.metadata_specs(plan).values(),
+        *schema.name_specs(plan, *widths),
+    ]
+    attributes: dict[str, Any] = {
+        **corpus.attributes,
+        "recipe": recipe.to_json(),
+        "recipe_sha256": recipe.sha256,
+        "plan": vars(plan),
+    }
+    storage = open_store(out)
+    create(storage, specs, {MARK: attributes})
+    if read_attributes(storage)[MARK].get("recipe_sha256") != recipe.sha256:
+        raise CorpusMismatchError(
+            f"{storage.url}: holds a corpus of another recipe; choose another --out"
+        )
+    write_image_names(storage, names, scenes, corpus.images.split)
+    stored = Corpus(storage)
+    made = 0
+    for shard in range(stored.plan.shards):
+        if not stored.finished[shard]:
+            items = _items(corpus, developer, stored.plan, shard)
+            made += store(developer, stored.plan, storage, shard, items).samples
+    return made
+
+
+def _items(
+    corpus: Corpus, developer: Developer, plan: Plan, shard: int
+) -> Iterator[ImageFacts | Patch]:
+    for piece in plan.pieces(shard):
+        yield _facts(corpus, piece.image)
+        first = piece.image * plan.per_image + piece.first
+        for patch in range(first, first + piece.patches):
+            samples = range(patch * plan.draws, (patch + 1) * plan.draws)
+            rows = corpus.checked_rows(samples)
+            if not rows[0]["valid"]:
+                yield Patch(rows, None, ())
+                continue
+            tile = corpus.reader(schema.TILE)[patch]
+            window = corpus.window(rows[0])
+            yield Patch(rows, tile, tuple(developer.sample(row, tile, window) for row in rows))
+
+
+def _facts(corpus: Corpus, image: int) -> ImageFacts:
+    def value(name: str) -> Any:
+        return corpus.reader(f"images/{name}")[image]
+
+    return ImageFacts(
+        image,
+        int(value("height")),
+        int(value("width")),
+        value("sha256").tobytes(),
+        value("perceptual_hash").tobytes(),
+        decode_text(value("problem")[None])[0],
+    )

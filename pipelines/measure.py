@@ -1,0 +1,196 @@
+"""Noise of a corpus as measured, beside the noise that its model predicts on the same content.
+
+The prediction is the model itself: fresh draws of it on the sample's own clean mosaic, developed
+like the sample. A textbook curve would not know what clipping, demosaicing and the tone curve do.
+Where no mosaic is stored it is got back from the clean picture, which knows nothing of colours that
+were clipped: in the deepest shadows of saturated colours the prediction is a little low.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from noisegen import cfa
+from noisegen.isp.bulk import LINEAR_OFFSET, LINEAR_SCALE, unprocess
+from pipelines.corpus import Corpus, Sample
+from pipelines.develop import Developer, Sensor, isp_parameters
+from pipelines.schema import TILE
+from pipelines.tile import Window
+
+BINS = 24
+"""Levels that a curve is measured at."""
+
+DRAWS = 4
+"""Fresh draws of the model a sample."""
+
+FIRST_FRESH_DRAW = 1 << 23
+"""Numbers of the fresh draws: far above those of any corpus."""
+
+MIN_PIXELS = 200
+"""Bins with fewer pixels are left out."""
+
+
+@dataclass(frozen=True)
+class Curve:
+    """Standard deviation against level, of one channel or plane.
+
+    Attributes
+    ----------
+    name
+        Channel ("R", "G", "B") or plane ("R", "G1", "B", "G2").
+    level, measured, model
+        (bins,) mean clean level and standard deviations, in stored units; NaN in empty bins.
+    """
+
+    name: str
+    level: npt.NDArray[np.float64]
+    measured: npt.NDArray[np.float64]
+    model: npt.NDArray[np.float64]
+
+    @property
+    def ratio(self) -> float:
+        """Measured over model variance, over all bins weighted alike; 1 when they agree."""
+        return float(np.nanmean(self.measured**2) / np.nanmean(self.model**2))
+
+
+@dataclass
+class _Sums:
+    count: npt.NDArray[np.float64]
+    level: npt.NDArray[np.float64]
+    measured: npt.NDArray[np.float64]
+    model: npt.NDArray[np.float64]
+
+
+def noise_curves(corpus: Corpus, samples: Sequence[int]) -> list[Curve]:
+    """Measure the noise of some samples and predict it.
+
+    Parameters
+    ----------
+    corpus
+        The corpus.
+    samples
+        Numbers of valid samples.
+
+    Returns
+    -------
+    list of Curve
+        One a colour channel, or one a CFA plane where mosaics are stored.
+    """
+    mosaic = corpus.recipe.stage == "raw"
+    names = cfa.PLANES if mosaic else ("R", "G", "B")
+    top = _top(corpus)
+    sums = [_Sums(*(np.zeros(BINS) for _ in range(4))) for _ in names]
+    for number in samples:
+        sample = corpus[number]
+        clean, noisy, draws = _compare(corpus, number, sample)
+        for channel, (values, residual, model) in enumerate(
+            _channels(mosaic, sample.row, clean, noisy, draws)
+        ):
+            _add(sums[channel], values / top, values, residual, model)
+    return [_curve(name, total) for name, total in zip(names, sums, strict=True)]
+
+
+def expected(corpus: Corpus, number: int, sample: Sample) -> npt.NDArray[Any]:
+    """Return what the noisy picture would be without noise: the darkened clean one in low light."""
+    row, tile, window = _mosaic(corpus, number, sample)
+    quiet = row.copy()
+    for name in ("shot", "read", "row", "bias"):
+        quiet[name] = 0
+    developer = replace(corpus.developer, sensor=Sensor("heteroscedastic", "adc", ()))
+    return developer.sample(quiet, tile, window)["noisy"]
+
+
+def _compare(
+    corpus: Corpus, number: int, sample: Sample
+) -> tuple[npt.NDArray[Any], npt.NDArray[Any], list[npt.NDArray[Any]]]:
+    """Return the noiseless and the noisy picture, and differences of fresh draws of the model."""
+    row, tile, window = _mosaic(corpus, number, sample)
+    quiet = expected(corpus, number, sample).astype(np.float64)
+    draws = []
+    for draw in range(DRAWS):
+        fresh = row.copy()
+        fresh["draw"] = FIRST_FRESH_DRAW + draw
+        draws.append(corpus.developer.sample(fresh, tile, window)["noisy"] - quiet)
+    # The stored clean picture is the reference where there is one at the input's own light.
+    dark = float(row["exposure_ratio"]) != 1
+    clean = quiet if dark else sample.arrays["clean"].astype(np.float64)
+    return clean, sample.arrays["noisy"].astype(np.float64), draws
+
+
+def _mosaic(
+    corpus: Corpus, number: int, sample: Sample
+) -> tuple[np.void, npt.NDArray[np.uint16], Window]:
+    """Return a sample's clean mosaic with surroundings, as a frame of its own."""
+    recipe, row = corpus.recipe, sample.row
+    if recipe.lazy:
+        tile = corpus.reader(TILE)[number // corpus.plan.draws]
+        return row, tile, corpus.window(row)
+    window = Window(0, 0, recipe.patch, corpus.developer.halo, recipe.patch, recipe.patch)
+    name = {"raw": "clean", "both": "raw_clean"}.get(recipe.stage)
+    mosaic = sample.arrays[name] if name else _unprocessed(corpus.developer, sample)
+    return row, window.cut(mosaic), window
+
+
+def _unprocessed(developer: Developer, sample: Sample) -> npt.NDArray[np.uint16]:
+    recipe, row = developer.recipe, sample.row
+    linear = recipe.stage == "linear"
+    picture = sample.arrays["clean"]
+    if linear:
+        values = (picture.astype(np.float32) - LINEAR_OFFSET) / LINEAR_SCALE
+        picture = np.clip(values, 0, 1).astype(np.float32)
+    parameters = isp_parameters(row, recipe.demosaic, recipe.gamma)
+    phase = cfa.PHASES[int(row["cfa"])]
+    white = float(row["white"])
+    return unprocess(picture, phase, row["black"], white, parameters, encoded=not linear)
+
+
+def _channels(
+    mosaic: bool,
+    row: np.void,
+    clean: npt.NDArray[Any],
+    noisy: npt.NDArray[Any],
+    draws: list[npt.NDArray[Any]],
+) -> list[tuple[npt.NDArray[Any], npt.NDArray[Any], npt.NDArray[Any]]]:
+    """Return (level, squared residual, squared model residual) of each channel or plane."""
+    squared = np.mean([d * d for d in draws], axis=0)
+    residual = (noisy - clean) ** 2
+    if not mosaic:
+        return [(clean[..., c], residual[..., c], squared[..., c]) for c in range(3)]
+    out = {}
+    for (y, x), plane in np.ndenumerate(cfa.planes(cfa.PHASES[int(row["cfa"])])):
+        part = (slice(y, None, 2), slice(x, None, 2))
+        out[int(plane)] = (clean[part], residual[part], squared[part])
+    return [out[plane] for plane in range(4)]
+
+
+def _add(
+    sums: _Sums,
+    place: npt.NDArray[Any],
+    level: npt.NDArray[Any],
+    residual: npt.NDArray[Any],
+    model: npt.NDArray[Any],
+) -> None:
+    # Bins of equal width in the square root resolve the shadows, where noise changes fastest.
+    at = np.minimum(np.sqrt(np.clip(place, 0, 1)) * BINS, BINS - 1).astype(np.intp).ravel()
+    sums.count += np.bincount(at, minlength=BINS)
+    for total, values in ((sums.level, level), (sums.measured, residual), (sums.model, model)):
+        total += np.bincount(at, values.ravel(), BINS)
+
+
+def _curve(name: str, sums: _Sums) -> Curve:
+    count = np.where(sums.count >= MIN_PIXELS, sums.count, np.nan)
+    return Curve(
+        name, sums.level / count, np.sqrt(sums.measured / count), np.sqrt(sums.model / count)
+    )
+
+
+def _top(corpus: Corpus) -> float:
+    """Return the largest level of a stored value."""
+    if corpus.recipe.stage == "raw":
+        return float(np.nanmax(corpus.table["white"]))
+    if corpus.recipe.stage == "linear":
+        return LINEAR_OFFSET + LINEAR_SCALE
+    return float((1 << corpus.recipe.depth) - 1)

@@ -1,0 +1,90 @@
+"""The parameters recorded with every sample: one table of names, types and units.
+
+A sample's pixels are a function of its clean mosaic and its row in this table alone: the shard
+maker first writes the row, in the stored types, and develops the sample from it. So a lazy corpus
+gives the bytes of a stored one.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+
+@dataclass(frozen=True)
+class Parameter:
+    """One recorded parameter.
+
+    Attributes
+    ----------
+    name
+        Name of the array under ``params/``.
+    dtype
+        NumPy type it is stored in.
+    dims
+        Names of the dimensions after ``sample``.
+    units
+        Unit, ``"1"`` for pure numbers.
+    description
+        What it is.
+    """
+
+    name: str
+    dtype: str
+    dims: tuple[str, ...]
+    units: str
+    description: str
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Lengths of the dimensions after ``sample``."""
+        return tuple(LENGTHS[dim] for dim in self.dims)
+
+
+LENGTHS = {"plane": 4, "color": 3, "camera_color": 3, "xyz": 3}
+"""Lengths of the named dimensions. ``plane`` is R, G in red rows, B, G in blue rows."""
+
+_F8, _U4 = "float64", "uint32"
+
+PARAMETERS: tuple[Parameter, ...] = (
+    Parameter("valid", "uint8", (), "1", "1: a sample; 0: its image could not be used"),
+    Parameter("image", _U4, (), "1", "row of the image under images/"),
+    Parameter("index", _U4, (), "1", "number of the patch in its image"),
+    Parameter("draw", _U4, (), "1", "number of the noise draw of the patch"),
+    Parameter("key", _U4, (), "1", "number of the patch in the counter of its noise fields"),
+    Parameter("y", _U4, (), "pixel", "row of the patch's top left corner in the frame"),
+    Parameter("x", _U4, (), "pixel", "column of the patch's top left corner in the frame"),
+    Parameter("cfa", "uint8", (), "1", "phase at the corner: 0 RGGB, 1 BGGR, 2 GRBG, 3 GBRG"),
+    Parameter("black", _F8, ("plane",), "DN", "black level"),
+    Parameter("white", _F8, (), "DN", "white level"),
+    Parameter("iso", _F8, (), "1", "ISO speed; NaN where the camera has none"),
+    Parameter("gain", _F8, (), "DN/electron", "system gain; NaN where it is not known"),
+    Parameter("shot", _F8, ("plane",), "1", "variance of x is shot * x + read, x from 0 to 1"),
+    Parameter("read", _F8, ("plane",), "1", "variance of the read noise of x"),
+    Parameter("row", _F8, (), "1", "standard deviation of the offset of a row"),
+    Parameter("tukey_lambda", _F8, (), "1", "shape of the read noise; NaN: Gaussian"),
+    Parameter("tukey_scale", _F8, (), "1", "scale of the Tukey-lambda read noise"),
+    Parameter("bias", _F8, ("plane",), "1", "mean dark offset"),
+    Parameter("source_shot", _F8, ("plane",), "1", "shot noise of the clean picture itself"),
+    Parameter("source_read", _F8, ("plane",), "1", "read noise of the clean picture itself"),
+    Parameter("exposure_ratio", _F8, (), "1", "light of the clean over light of the noisy picture"),
+    Parameter("wb", _F8, ("color",), "1", "white balance gains, the smallest is 1"),
+    Parameter("cam_to_xyz", _F8, ("xyz", "camera_color"), "1", "balanced camera RGB to XYZ"),
+    Parameter("ccm", _F8, ("color", "camera_color"), "1", "balanced camera RGB to linear sRGB"),
+    Parameter("tone", _F8, (), "1", "tone amplification α"),
+    Parameter("mean", "float32", (), "1", "mean of x over the clean patch"),
+    Parameter("texture", "float32", (), "1", "mean absolute difference of same-colour neighbours"),
+    Parameter("clipped", "float32", (), "1", "share of clean pixels at or above white"),
+)
+
+RECORD = np.dtype([(p.name, p.dtype, p.shape) for p in PARAMETERS])
+"""Structured type of one row of the table."""
+
+
+def empty(rows: int) -> npt.NDArray[np.void]:
+    """Return a table of ``rows`` invalid samples: zeros, and NaN where nothing is known."""
+    table = np.zeros(rows, RECORD)
+    for parameter in PARAMETERS:
+        if parameter.dtype.startswith("float"):
+            table[parameter.name] = np.nan
+    return table

@@ -1,0 +1,157 @@
+"""From a recipe to a job: names looked up, everything checked before a byte is written."""
+
+from functools import lru_cache
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+from blake3 import blake3
+
+from catalogs import cameras, sources
+from catalogs.camera import Camera
+from catalogs.sources import ImageRef, Source
+from noisegen.errors import CorpusMismatchError, InputError, MissingDataError
+from pipelines import plan as plans
+from pipelines.corpus import Corpus
+from pipelines.develop import Developer, Sensor
+from pipelines.recipe import Recipe
+from pipelines.schema import bytes_per_patch
+from pipelines.shard import Job
+
+VAL, TEST = 10, 10
+"""Percent of the scenes in the splits "val" and "test"; the others are "train"."""
+
+
+def resolve(recipe: Recipe) -> Recipe:
+    """Return the recipe with its camera's file inside and its noise model named.
+
+    A resolved recipe means the same on every machine and in every later version of the catalog's
+    defaults.
+
+    Raises
+    ------
+    NoisegenError
+        If a name is unknown or the camera cannot give what is asked for.
+    """
+    changes: dict[str, str] = {}
+    if recipe.camera.endswith(".toml") and recipe.camera_file is None:
+        own = cameras.load(recipe.camera)
+        changes = {"camera": own.name, "camera_file": own.toml}
+    camera = target(recipe.model_copy(update=changes))
+    if camera is None:
+        if recipe.iso is not None or recipe.gain is not None:
+            raise InputError("camera 'as-shot' takes ISO and gain of each file: leave them away")
+        model = recipe.noise or "heteroscedastic"
+        if model not in ("awgn", "heteroscedastic", "poisson-gaussian"):
+            raise InputError(
+                f"noise '{model}' needs more figures than a NoiseProfile has; with camera "
+                "'as-shot' use heteroscedastic, poisson-gaussian or awgn"
+            )
+    else:
+        model = recipe.noise or camera.default_model
+        camera.check(model=model, iso=recipe.iso, gain=recipe.gain)
+        # A catalog camera goes along as well: its figures may be mended in a later release.
+        changes |= {"camera": camera.name, "camera_file": camera.toml}
+    return recipe.model_copy(update={**changes, "noise": model})
+
+
+def target(recipe: Recipe) -> Camera | None:
+    """Return the recipe's camera; None for "as-shot"."""
+    if recipe.camera == cameras.AS_SHOT:
+        return None
+    if recipe.camera_file is not None:
+        return cameras.parse(recipe.camera_file, recipe.camera, f"camera {recipe.camera}")
+    return cameras.load(recipe.camera)
+
+
+def developer(recipe: Recipe, camera: Camera | None) -> Developer:
+    """Return what develops the samples of a resolved recipe."""
+    model = recipe.noise or ""
+    if camera is None:
+        return Developer(recipe, Sensor(model, "adc", ("quantisation",)))
+    return Developer(recipe, Sensor(model, camera.levels.clips_at, camera.read_includes))
+
+
+def new_job(recipe: Recipe, root: str | None, shard_mb: int) -> Job:
+    """Plan a corpus that does not exist yet.
+
+    Parameters
+    ----------
+    recipe
+        A resolved recipe.
+    root
+        Folder or URL of the source; None: the default.
+    shard_mb
+        Uncompressed pixels of a shard, in MB.
+    """
+    entry = sources.entry(recipe.source)
+    endless = not entry.needs_root
+    if endless:
+        images, per_image, patches = plans.selection(recipe, None, entry.default_per_image)
+        source = _endless(recipe, root, images)
+        refs = source.images()
+    else:
+        source = sources.open(recipe.source, root, **recipe.source_options)
+        listed = source.images()
+        if not listed:
+            raise MissingDataError(
+                f"no images of source '{recipe.source}' under {root or 'its root'}; "
+                f"'noisegen sources {recipe.source}' shows the layout it expects"
+            )
+        images, per_image, patches = plans.selection(recipe, len(listed), entry.default_per_image)
+        refs = tuple(listed[i] for i in plans.spread(len(listed), images))
+    camera = target(recipe)
+    made = developer(recipe, camera)
+    plan = plans.make(recipe, images, per_image, patches, bytes_per_patch(made), shard_mb << 20)
+    return Job(recipe, plan, source, refs, camera, made)
+
+
+def job_of(corpus: Corpus, root: str | None) -> Job:
+    """Return the job that makes, or made, an existing corpus."""
+    recipe = corpus.recipe
+    names = corpus.images
+    source = (
+        _endless(recipe, root, corpus.plan.images)
+        if not sources.entry(recipe.source).needs_root
+        else sources.open(recipe.source, root, **recipe.source_options)
+    )
+    refs = tuple(
+        ImageRef(name, scene) for name, scene in zip(names.names, names.scenes, strict=True)
+    )
+    return Job(recipe, corpus.plan, source, refs, target(recipe), corpus.developer)
+
+
+@lru_cache(maxsize=4)
+def opened(path: str, root: str | None, recipe_sha256: str) -> tuple[Corpus, Job]:
+    """Return a corpus and its job, kept for the next shard that this process makes.
+
+    The recipe's hash is asked for because a path may be overwritten while a worker lives.
+    """
+    corpus = Corpus(path)
+    if corpus.recipe.sha256 != recipe_sha256:
+        raise CorpusMismatchError(
+            f"{path}: overwritten with another recipe while it was being made"
+        )
+    return corpus, job_of(corpus, root)
+
+
+def splits(scenes: list[str]) -> npt.NDArray[np.uint8]:
+    """Return the split of each scene, by its hash: new scenes never move old ones."""
+    percent = [int.from_bytes(blake3(scene.encode()).digest()[:8]) % 100 for scene in scenes]
+    return np.array([2 if p < TEST else 1 if p < TEST + VAL else 0 for p in percent], np.uint8)
+
+
+def absolute(path: str) -> str:
+    """Return a path that means the same in every process of this machine; URLs stay."""
+    return path if "://" in path or "::" in path else str(Path(path).absolute())
+
+
+def _endless(recipe: Recipe, root: str | None, images: int) -> Source:
+    """Open a generated source for as many images as are wanted, on the recipe's seed."""
+    entry = sources.entry(recipe.source)
+    options = dict(recipe.source_options)
+    if "count" in entry.options:
+        options["count"] = images
+    if "seed" in entry.options:
+        options.setdefault("seed", recipe.seed)
+    return sources.open(recipe.source, root, **options)

@@ -1,0 +1,242 @@
+"""The recipe: everything that decides what a corpus contains, as one frozen value.
+
+A recipe says nothing of how a corpus is made (workers, parts, the source's root): two runs of one
+recipe give the same bytes. It is validated once, hashed, and stored inside the corpus.
+"""
+
+import hashlib
+import json
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from noisegen.errors import MissingDataError, RecipeError, did_you_mean
+
+SCHEMA = 1
+"""Version of the recipe and of the corpus layout."""
+
+Range = tuple[float, float]
+Stage = Literal["srgb", "linear", "raw", "both"]
+
+
+class Recipe(BaseModel):
+    """What a corpus is made of.
+
+    Every field has a default: ``Recipe()`` is the demo corpus (dead leaves, Google Pixel).
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+    schema_version: Literal[1] = Field(1, alias="schema", description="Version of the recipe.")
+    source: str = Field("deadleaves", description="Data set the clean pictures come from.")
+    source_options: dict[str, str | int | float | bool] = Field(
+        default_factory=dict, description="Options of the source, such as its split."
+    )
+    camera: str = Field(
+        "GP", description="Camera whose noise is put on; 'as-shot': the file's own."
+    )
+    camera_file: str | None = Field(
+        None, description="Text of the TOML file of a camera that is not in the catalog."
+    )
+    noise: str | None = Field(None, description="Noise model; none: the camera's own.")
+    iso: float | Range | None = Field(
+        None, description="ISO, or a range drawn log-uniformly; none: the camera's range."
+    )
+    gain: float | Range | None = Field(
+        None, description="Gain in DN per electron, or a range, for cameras without ISO."
+    )
+    stage: Stage = Field("srgb", description="What is stored: sRGB, linear RGB, mosaic, or both.")
+    bits: Literal[8, 16] | None = Field(
+        None, description="Bits of a stored sRGB value; none: 8. Other stages have their own."
+    )
+    lazy: bool = Field(False, description="Keep the clean mosaic; compute the rest when read.")
+    patch: Annotated[int, Field(ge=8, le=8192, multiple_of=2)] = Field(
+        128, description="Height and width of a sample in pixels, even."
+    )
+    per_image: Annotated[int, Field(ge=1)] | None = Field(
+        None, description="Patches an image; none: the source's default, or what count asks for."
+    )
+    count: Annotated[int, Field(ge=1)] | None = Field(None, description="Patches in all.")
+    draws: Annotated[int, Field(ge=1, lt=1 << 24)] = Field(
+        1, description="Noise draws of each clean patch; each is a sample of its own."
+    )
+    demosaic: Literal["nearest", "bilinear", "malvar", "ahd"] = Field(
+        "malvar", description="Demosaicing method of the ISP."
+    )
+    gamma: Literal["srgb", "rec709", "2.2"] = Field("srgb", description="Transfer function.")
+    tone: float | Range = Field(
+        0.0, description="Tone amplification α, or a range drawn uniformly."
+    )
+    border: Literal["reflect", "published"] = Field(
+        "reflect",
+        description="Surroundings of a patch in the ISP: its real ones, or the published zeros.",
+    )
+    exposure_ratio: float | Range | None = Field(
+        None, description="The noisy input gets this many times less light than the clean target."
+    )
+    amplify: bool = Field(False, description="Multiply the darkened input back, after the noise.")
+    seed: Annotated[int, Field(ge=0, lt=1 << 64)] = Field(0, description="Seed of every draw.")
+
+    @model_validator(mode="after")
+    def _holds_together(self) -> Self:
+        for name in ("iso", "gain", "exposure_ratio"):
+            _check_range(name, getattr(self, name), low=0.0, open_low=True)
+        _check_range("tone", self.tone, low=0.0, high=1.0)
+        if self.exposure_ratio is not None and _ends(self.exposure_ratio)[0] < 1:
+            raise ValueError("exposure_ratio: 1 or more (how many times less light the input gets)")
+        if self.amplify and self.exposure_ratio is None:
+            raise ValueError("amplify: needs exposure_ratio; there is nothing to multiply back")
+        if self.iso is not None and self.gain is not None:
+            raise ValueError("iso, gain: give one of them, not both")
+        if self.bits is not None and self.stage in ("linear", "raw"):
+            raise ValueError(f"bits: stage '{self.stage}' is stored in 16 bits; leave bits away")
+        if self.camera_file is not None and self.camera == "as-shot":
+            raise ValueError("camera: 'as-shot' reads each file's own figures; give no camera_file")
+        return self
+
+    @property
+    def depth(self) -> Literal[8, 16]:
+        """Bits of a stored sRGB value."""
+        return self.bits or 8
+
+    @property
+    def sha256(self) -> str:
+        """Hash of the canonical JSON text."""
+        return hashlib.sha256(self.to_json().encode()).hexdigest()
+
+    def to_json(self) -> str:
+        """Return the canonical JSON text: sorted keys, no spaces."""
+        data = self.model_dump(mode="json", by_alias=True)
+        return json.dumps(data, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+
+    def to_toml(self) -> str:
+        """Return a TOML file that :func:`read` turns into this recipe; defaults are written out."""
+        data = self.model_dump(mode="json", by_alias=True, exclude_none=True)
+        tables = {k: data.pop(k) for k in list(data) if isinstance(data[k], dict)}
+        lines = [f"{key} = {_toml(value)}" for key, value in data.items()]
+        for name, table in tables.items():
+            if table:
+                lines += ["", f"[{name}]", *(f"{k} = {_toml(v)}" for k, v in table.items())]
+        return "\n".join(lines) + "\n"
+
+
+def parse(data: Mapping[str, Any], where: str = "recipe") -> Recipe:
+    """Validate ``data`` as a recipe.
+
+    Parameters
+    ----------
+    data
+        Keys and values of a recipe.
+    where
+        What to call it in an error.
+
+    Raises
+    ------
+    RecipeError
+        One line that names the first wrong key, its value, and the nearest right key.
+    """
+    schema = data.get("schema", SCHEMA)
+    if isinstance(schema, int) and schema > SCHEMA:
+        raise RecipeError(
+            f"{where} has schema {schema}, this noisegen reads up to {SCHEMA}: upgrade noisegen"
+        )
+    try:
+        return Recipe.model_validate(dict(data))
+    except ValidationError as error:
+        raise RecipeError(f"{where}: {_first_problem(error)}") from None
+
+
+def read(path: str | Path) -> Recipe:
+    """Read a recipe from a TOML file.
+
+    Raises
+    ------
+    MissingDataError
+        If there is no such file.
+    RecipeError
+        If it is no TOML or no recipe.
+    """
+    return parse(read_table(path), where=str(path))
+
+
+def read_table(path: str | Path) -> dict[str, Any]:
+    """Return the keys and values of a TOML recipe, not yet validated."""
+    try:
+        text = Path(path).read_text(encoding="utf-8")
+    except FileNotFoundError:
+        raise MissingDataError(f"no recipe at {path}: check the path") from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise RecipeError(f"cannot read the recipe {path}: {error}") from None
+    try:
+        return tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise RecipeError(f"{path} is not TOML: {error}") from None
+
+
+def json_data(text: str) -> dict[str, Any]:
+    """Return the keys and values of a recipe's JSON text.
+
+    Raises
+    ------
+    ValueError
+        If it is no JSON object.
+    """
+    data = json.loads(text)
+    if not isinstance(data, dict):
+        raise ValueError("a recipe is a JSON object")
+    return data
+
+
+def json_schema() -> dict[str, Any]:
+    """Return the JSON Schema of a recipe."""
+    return Recipe.model_json_schema(by_alias=True)
+
+
+def ends(value: float | Range) -> Range:
+    """Return both ends of a number or a range."""
+    return _ends(value)
+
+
+def _ends(value: float | Range) -> Range:
+    return value if isinstance(value, tuple) else (value, value)
+
+
+def _check_range(
+    name: str,
+    value: float | Range | None,
+    low: float,
+    high: float = float("inf"),
+    open_low: bool = False,
+) -> None:
+    if value is None:
+        return
+    first, last = _ends(value)
+    if first > last:
+        raise ValueError(f"{name}: the range {first:g}-{last:g} runs backwards")
+    if first < low or last > high or (open_low and first == low):
+        bounds = "above 0" if open_low else f"from {low:g} to {high:g}"
+        raise ValueError(f"{name}: {first if first <= low else last:g} is not {bounds}")
+
+
+def _first_problem(error: ValidationError) -> str:
+    problem = error.errors()[0]
+    key = str(problem["loc"][0]) if problem["loc"] else ""
+    if problem["type"] == "extra_forbidden":
+        known = [field.alias or name for name, field in Recipe.model_fields.items()]
+        return f"unknown key '{key}'{did_you_mean(key, known)}"
+    message = problem["msg"].removeprefix("Value error, ")
+    return f"{key}: {message} (found {problem['input']!r})" if key else message
+
+
+def _toml(value: object) -> str:
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, list):
+        return f"[{', '.join(_toml(v) for v in value)}]"
+    if isinstance(value, str):
+        # A JSON string is a TOML basic string but for the one control character JSON leaves alone.
+        return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
+    return repr(value)

@@ -1,0 +1,163 @@
+"""The arrays of a corpus: names, shapes, shards, dimensions and units."""
+
+import math
+from functools import lru_cache
+
+from noisegen.cfa import PHASES
+from noisegen.isp.bulk import LINEAR_OFFSET, LINEAR_SCALE
+from pipelines.develop import Developer
+from pipelines.parameters import PARAMETERS
+from pipelines.plan import Plan
+from pipelines.store import ArraySpec
+
+SPLITS = ("train", "val", "test")
+"""Names of the splits; ``images/split`` holds a place in this tuple."""
+
+PROBLEM_BYTES = 240
+"""Room for the line that says why an image could not be used."""
+
+TILE = "raw_clean"
+"""What a lazy corpus stores: the clean mosaic of a patch and its halo."""
+
+
+def pixel_specs(developer: Developer, plan: Plan) -> tuple[ArraySpec, ...]:
+    """Return the arrays of pixels that are stored."""
+    recipe = developer.recipe
+    if recipe.lazy:
+        size = recipe.patch + 2 * developer.halo
+        attrs = {
+            "units": "DN",
+            "description": "clean mosaic, with the surroundings that the ISP needs",
+            "halo": developer.halo,
+        }
+        return (
+            ArraySpec(
+                TILE,
+                (plan.patches, size, size),
+                "uint16",
+                (1, size, size),
+                ("patch", "tile_y", "tile_x"),
+                (plan.patches_per_shard, size, size),
+                attrs,
+            ),
+        )
+    return tuple(_pixels(name, developer, plan) for name in array_names(developer))
+
+
+def array_names(developer: Developer) -> tuple[str, ...]:
+    """Return the names of a sample's arrays, stored or computed."""
+    pair = ("clean", "noisy")
+    return (*pair, "raw_clean", "raw_noisy") if developer.recipe.stage == "both" else pair
+
+
+@lru_cache
+def metadata_specs(plan: Plan) -> dict[str, ArraySpec]:
+    """Return the arrays that shards write beside their pixels, by name."""
+    specs = (*_params(plan), *_image_facts(plan), _manifest(plan))
+    return {spec.name: spec for spec in specs}
+
+
+def name_specs(plan: Plan, name_bytes: int, scene_bytes: int) -> tuple[ArraySpec, ...]:
+    """Return the arrays of what is known of the images before any is read."""
+    every = plan.images
+    return (
+        _image_spec(plan, "name", "uint8", name_bytes, every, "name in the source, UTF-8"),
+        _image_spec(plan, "scene", "uint8", scene_bytes, every, "scene that it shows, UTF-8"),
+        _image_spec(plan, "split", "uint8", 0, every, f"split of the scene: {', '.join(SPLITS)}"),
+    )
+
+
+def _manifest(plan: Plan) -> ArraySpec:
+    return ArraySpec(
+        "manifest",
+        (plan.shards, 32),
+        "uint8",
+        (1, 32),
+        ("shard", "digest_byte"),
+        attrs={"description": "BLAKE3 digest of a shard's samples; zero: not finished"},
+        compressed=False,
+    )
+
+
+def bytes_per_patch(developer: Developer) -> int:
+    """Return the uncompressed bytes that a patch with all its draws takes in the store."""
+    probe = Plan(1, 1, 1, developer.recipe.draws, 1)
+    return sum(spec.chunk_bytes * spec.rows for spec in pixel_specs(developer, probe))
+
+
+def _pixels(name: str, developer: Developer, plan: Plan) -> ArraySpec:
+    recipe, patch = developer.recipe, developer.recipe.patch
+    mosaic = recipe.stage == "raw" or name.startswith("raw_")
+    what = "noisy" if name.endswith("noisy") else "clean"
+    if mosaic:
+        attrs: dict[str, str | float] = {"units": "DN", "description": f"{what} sensor mosaic"}
+    elif recipe.stage == "linear":
+        # scale_factor and add_offset are the CF names: xarray gives back signed linear values.
+        attrs = {
+            "units": "1",
+            "description": f"{what} picture, linear light with sRGB primaries",
+            "scale_factor": 1 / LINEAR_SCALE,
+            "add_offset": -LINEAR_OFFSET / LINEAR_SCALE,
+        }
+    else:
+        attrs = {"units": "1", "description": f"{what} picture, {recipe.gamma} encoding"}
+        attrs["maximum"] = (1 << recipe.depth) - 1
+    dtype = "uint8" if not mosaic and recipe.stage != "linear" and recipe.depth == 8 else "uint16"
+    tail = (patch, patch) if mosaic else (patch, patch, 3)
+    dims = ("sample", "y", "x") if mosaic else ("sample", "y", "x", "color")
+    return ArraySpec(
+        name,
+        (plan.samples, *tail),
+        dtype,
+        (1, *tail),
+        dims,
+        (plan.rows_per_shard, *tail),
+        attrs,
+    )
+
+
+def _params(plan: Plan) -> tuple[ArraySpec, ...]:
+    specs = []
+    for parameter in PARAMETERS:
+        attrs = {"units": parameter.units, "description": parameter.description}
+        if parameter.name == "cfa":
+            attrs["flag_meanings"] = " ".join(PHASES)
+        specs.append(
+            ArraySpec(
+                f"params/{parameter.name}",
+                (plan.samples, *parameter.shape),
+                parameter.dtype,
+                (plan.rows_per_shard, *parameter.shape),
+                ("sample", *parameter.dims),
+                attrs=attrs,
+                fill_value=math.nan if parameter.dtype.startswith("float") else 0,
+                compressed=False,
+            )
+        )
+    return tuple(specs)
+
+
+def _image_facts(plan: Plan) -> tuple[ArraySpec, ...]:
+    own = plan.images_per_shard
+    return (
+        _image_spec(plan, "height", "uint32", 0, own, "height of the frame; 0: not usable"),
+        _image_spec(plan, "width", "uint32", 0, own, "width of the frame"),
+        _image_spec(plan, "sha256", "uint8", 32, own, "SHA-256 of the file"),
+        _image_spec(plan, "perceptual_hash", "uint8", 8, own, "difference hash (dHash)"),
+        _image_spec(plan, "problem", "uint8", PROBLEM_BYTES, own, "why it is not usable, UTF-8"),
+    )
+
+
+def _image_spec(
+    plan: Plan, name: str, dtype: str, width: int, rows: int, description: str
+) -> ArraySpec:
+    tail, dims = ((width,), (f"{name}_byte",)) if width else ((), ())
+    return ArraySpec(
+        f"images/{name}",
+        (plan.images, *tail),
+        dtype,
+        (rows, *tail),
+        ("image", *dims),
+        attrs={"units": "pixel" if dtype == "uint32" else "1", "description": description},
+        compressed=False,
+    )

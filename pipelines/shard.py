@@ -1,0 +1,219 @@
+"""The samples of a shard, as a pure function of the recipe, the source's images and the shard.
+
+Same arguments give the same bytes, in any order, in any process. Nothing here knows of stores,
+workers or progress.
+"""
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from catalogs import cameras
+from catalogs.camera import Camera
+from catalogs.sources import ImageRef, Source, SourceImage
+from noisegen import cfa, random
+from noisegen.errors import InputError, RecipeError, UnreadableFileError
+from noisegen.isp import color
+from noisegen.kernels.statistics import mosaic_statistics
+from pipelines import parameters
+from pipelines.develop import Arrays, Developer
+from pipelines.frame import Frame, frame, perceptual_hash
+from pipelines.plan import Piece, Plan
+from pipelines.recipe import Recipe, ends
+from pipelines.tile import Window
+
+
+@dataclass(frozen=True)
+class Job:
+    """All that makes the shards of one corpus.
+
+    Attributes
+    ----------
+    recipe, plan
+        What is made, and who goes where.
+    source
+        Where the pictures come from.
+    images
+        The images that are used, in their order in the corpus.
+    camera
+        The target camera; None for "as-shot", which asks every file for its own.
+    developer
+        Makes a sample of its tile and its row.
+    """
+
+    recipe: Recipe
+    plan: Plan
+    source: Source
+    images: tuple[ImageRef, ...]
+    camera: Camera | None
+    developer: Developer
+
+
+@dataclass(frozen=True)
+class ImageFacts:
+    """What is recorded of one image; ``problem`` is empty when it could be used."""
+
+    image: int
+    height: int = 0
+    width: int = 0
+    sha256: bytes = bytes(32)
+    perceptual_hash: bytes = bytes(8)
+    problem: str = ""
+    user_mistake: bool = False
+
+
+@dataclass(frozen=True)
+class Patch:
+    """One clean patch and its samples.
+
+    Attributes
+    ----------
+    rows
+        (draws,) rows of the parameter table.
+    tile
+        Clean mosaic with its halo; None where the image could not be used.
+    samples
+        Arrays of each draw; empty where the image could not be used, or for a lazy corpus.
+    """
+
+    rows: npt.NDArray[np.void]
+    tile: npt.NDArray[np.uint16] | None
+    samples: tuple[Arrays, ...]
+
+
+def patches(job: Job, shard: int) -> Iterator[ImageFacts | Patch]:
+    """Yield the facts of each image of a shard, each followed by its patches in order."""
+    for piece in job.plan.pieces(shard):
+        yield from _piece(job, piece)
+
+
+def _piece(job: Job, piece: Piece) -> Iterator[ImageFacts | Patch]:
+    try:
+        image = job.source.read(job.images[piece.image])
+        camera = job.camera or _as_shot(image)
+        picture = frame(image, camera, job.recipe, piece.image)
+        _check_size(picture, job, piece.image)
+    except (UnreadableFileError, InputError) as error:
+        yield ImageFacts(
+            piece.image, problem=str(error), user_mistake=isinstance(error, InputError)
+        )
+        for number in range(piece.first, piece.first + piece.patches):
+            yield Patch(_identity(job, piece.image, number), None, ())
+        return
+    yield ImageFacts(
+        piece.image,
+        picture.height,
+        picture.width,
+        image.sha256,
+        perceptual_hash(picture.thumbnail()).tobytes(),
+    )
+    places = _places(job, picture, piece)
+    for number, (y, x) in zip(range(piece.first, piece.first + piece.patches), places, strict=True):
+        yield _patch(job, camera, picture, image, piece.image, number, y, x)
+
+
+def _patch(
+    job: Job,
+    camera: Camera,
+    picture: Frame,
+    image: SourceImage,
+    image_number: int,
+    number: int,
+    y: int,
+    x: int,
+) -> Patch:
+    developer, recipe = job.developer, job.recipe
+    rows = _identity(job, image_number, number)
+    window = Window(y, x, recipe.patch, developer.halo, picture.height, picture.width)
+    tone = _tone(recipe, image.kind, image_number, number)
+    _record(rows, job, camera, picture, image_number, number)
+    rows["y"], rows["x"], rows["tone"] = y, x, tone
+    tile = picture.tile(window, tone)
+    rows["mean"], rows["texture"], rows["clipped"] = mosaic_statistics(
+        tile[window.core],
+        cfa.by_position(picture.levels.black, picture.phase),
+        picture.levels.white,
+    )
+    if recipe.lazy:
+        return Patch(rows, tile, ())
+    return Patch(rows, tile, tuple(developer.sample(row, tile, window) for row in rows))
+
+
+def _identity(job: Job, image: int, number: int) -> npt.NDArray[np.void]:
+    rows = parameters.empty(job.recipe.draws)
+    rows["image"], rows["index"] = image, number
+    rows["key"] = image * job.plan.per_image + number
+    rows["draw"] = np.arange(job.recipe.draws)
+    return rows
+
+
+def _record(
+    rows: npt.NDArray[np.void], job: Job, camera: Camera, picture: Frame, image: int, number: int
+) -> None:
+    recipe, sensor = job.recipe, job.developer.sensor
+    rng = random.generator(recipe.seed, random.Stream.CAMERA, image, number)
+    state = camera.draw(rng, model=sensor.model, iso=recipe.iso, gain=recipe.gain)
+    noise = state.parameters
+    rows["valid"] = 1
+    rows["cfa"] = cfa.PHASES.index(picture.phase)
+    rows["black"], rows["white"] = picture.levels.black, picture.levels.white
+    rows["iso"], rows["gain"] = state.iso, state.gain
+    rows["shot"], rows["read"], rows["bias"] = noise.shot, noise.read, noise.bias
+    rows["row"] = noise.row
+    if noise.tukey_lambda is not None:
+        rows["tukey_lambda"], rows["tukey_scale"] = noise.tukey_lambda, noise.tukey_scale
+    own_shot, own_read = picture.own_noise()
+    rows["source_shot"], rows["source_read"] = own_shot, own_read
+    rows["exposure_ratio"] = _exposure_ratio(recipe, image, number)
+    rows["wb"], rows["cam_to_xyz"] = picture.white_balance, picture.cam_to_xyz
+    rows["ccm"] = color.xyz_to_srgb("D65") @ picture.cam_to_xyz
+
+
+def _places(job: Job, picture: Frame, piece: Piece) -> list[tuple[int, int]]:
+    """Draw the corners of all patches of an image up to the piece's end, and return the piece's.
+
+    Corners lie on the CFA's period of two pixels, so that every patch has the phase of its frame.
+    """
+    rng = random.generator(job.recipe.seed, random.Stream.CROP, piece.image)
+    steps = [(length - job.recipe.patch) // 2 + 1 for length in (picture.height, picture.width)]
+    drawn = 2 * rng.integers(0, steps, (piece.first + piece.patches, 2))
+    return [(int(y), int(x)) for y, x in drawn[piece.first :]]
+
+
+def _exposure_ratio(recipe: Recipe, image: int, number: int) -> float:
+    if recipe.exposure_ratio is None:
+        return 1.0
+    low, high = ends(recipe.exposure_ratio)
+    rng = random.generator(recipe.seed, random.Stream.EXPOSURE, image, number)
+    return math.exp(rng.uniform(math.log(low), math.log(high))) if low < high else low
+
+
+def _tone(recipe: Recipe, kind: str, image: int, number: int) -> float:
+    """Draw α: one a patch, or one an image where a picture's own encoding is undone with it."""
+    low, high = ends(recipe.tone)
+    if low == high:
+        return low
+    key = (image,) if kind == "srgb" else (image, number)
+    return float(random.generator(recipe.seed, random.Stream.TONE, *key).uniform(low, high))
+
+
+def _as_shot(image: SourceImage) -> Camera:
+    if image.raw is None:
+        raise RecipeError(
+            "camera 'as-shot' takes the noise profile of raw files, and this source has pictures; "
+            "name a camera (noisegen cameras)"
+        )
+    return cameras.as_shot(image.raw)
+
+
+def _check_size(picture: Frame, job: Job, number: int) -> None:
+    patch = job.recipe.patch
+    if min(picture.height, picture.width) < patch:
+        fits = min(picture.height, picture.width) // 2 * 2
+        raise InputError(
+            f"{job.images[number].name} is {picture.height} x {picture.width} pixels, smaller "
+            f"than the patch of {patch}; use --patch {fits} or less"
+        )

@@ -1,0 +1,146 @@
+"""Writing shards and chunks: each one whole, once, by an atomic rename or put.
+
+Partial writes of a shard by several tasks lose data without a word, so there is no way to make one.
+"""
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from pipelines.store.codec import ABSENT, encode_chunk, encode_index
+from pipelines.store.layout import ArraySpec
+from pipelines.store.storage import Storage
+
+
+class ShardBuilder:
+    """Makes one shard chunk by chunk; only encoded chunks are held until :meth:`finish`.
+
+    Parameters
+    ----------
+    storage
+        Where the corpus lives.
+    spec
+        An array with shards.
+    index
+        Which shard.
+
+    Raises
+    ------
+    ValueError
+        If the array has no shards.
+    IndexError
+        If there is no such shard.
+    """
+
+    def __init__(self, storage: Storage, spec: ArraySpec, index: int) -> None:
+        if spec.shard is None:
+            raise ValueError(f"{spec.name} has no shards; use write_chunk")
+        self._storage, self._spec, self._index = storage, spec, index
+        self._chunks = -(-len(spec.rows_of(index)) // spec.chunk[0])
+        self._entries = np.full((spec.slots, 2), ABSENT, np.uint64)
+        self._parts: list[bytes] = []
+        self._added = self._bytes = 0
+
+    def add(self, chunk: npt.NDArray[Any]) -> None:
+        """Encode the next chunk: C-contiguous, of the array's type; the buffer may then be reused.
+
+        A chunk of one row may be given with or without its leading axis of length one.
+
+        Raises
+        ------
+        ValueError
+            If it is not such a chunk, or the shard is full.
+        """
+        if self._added == self._chunks:
+            raise ValueError(f"{self._spec.name}: shard {self._index} is full")
+        body, crc = encode_chunk(self._spec, chunk)
+        length = len(body) + len(crc)
+        self._entries[self._added] = self._bytes, length
+        self._parts += (body, crc)
+        self._added += 1
+        self._bytes += length
+
+    def finish(self, *, durable: bool = False) -> int:
+        """Write the shard and return its size in bytes.
+
+        Raises
+        ------
+        ValueError
+            If chunks are missing.
+        StorageError
+            If it cannot be written; nothing is left behind then.
+        """
+        if self._added != self._chunks:
+            raise ValueError(
+                f"{self._spec.name}: shard {self._index} has {self._added} of {self._chunks} chunks"
+            )
+        index = encode_index(self._entries)
+        key = self._spec.key(self._index)
+        self._storage.write(key, [*self._parts, index], durable=durable)
+        return self._bytes + len(index)
+
+
+def write_shard(
+    storage: Storage,
+    spec: ArraySpec,
+    index: int,
+    block: npt.NDArray[Any],
+    *,
+    durable: bool = False,
+) -> int:
+    """Write shard `index` of (n, …) `block`, its rows in order, and return its size in bytes.
+
+    Raises
+    ------
+    ValueError
+        If `block` is not exactly the rows of that shard (fewer in the last one).
+    StorageError
+        If it cannot be written.
+    """
+    _require_rows(spec, index, block)
+    builder = ShardBuilder(storage, spec, index)
+    step = spec.chunk[0]
+    for first in range(0, len(block), step):
+        builder.add(_whole_chunk(spec, block[first : first + step]))
+    return builder.finish(durable=durable)
+
+
+def write_chunk(
+    storage: Storage,
+    spec: ArraySpec,
+    index: int,
+    block: npt.NDArray[Any],
+    *,
+    durable: bool = False,
+) -> int:
+    """Write chunk `index` of an array without shards and return its size in bytes.
+
+    Raises
+    ------
+    ValueError
+        If the array has shards or `block` is not exactly the rows of that chunk.
+    StorageError
+        If it cannot be written.
+    """
+    if spec.shard is not None:
+        raise ValueError(f"{spec.name} has shards; use write_shard")
+    _require_rows(spec, index, block)
+    parts = encode_chunk(spec, _whole_chunk(spec, block))
+    storage.write(spec.key(index), parts, durable=durable)
+    return sum(map(len, parts))
+
+
+def _require_rows(spec: ArraySpec, index: int, block: npt.NDArray[Any]) -> None:
+    wanted = (len(spec.rows_of(index)), *spec.shape[1:])
+    if block.shape != wanted:
+        raise ValueError(f"{spec.name}: part {index} is {wanted}, not {block.shape}")
+
+
+def _whole_chunk(spec: ArraySpec, block: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    """Return `block` contiguous and padded to one chunk, as Zarr stores the array's edge."""
+    if len(block) == spec.chunk[0]:
+        return np.ascontiguousarray(block)
+    whole = np.full(spec.chunk, spec.fill_value, block.dtype)
+    whole[: len(block)] = block
+    return whole

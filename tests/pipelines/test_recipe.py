@@ -1,0 +1,89 @@
+import json
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from noisegen.errors import MissingDataError, RecipeError
+from pipelines import recipe
+from pipelines.recipe import Recipe
+
+RANGES = st.one_of(
+    st.none(),
+    st.floats(1, 1e5),
+    st.tuples(st.floats(1, 100), st.floats(100, 1e5)),
+)
+RECIPES = st.builds(
+    Recipe,
+    iso=RANGES,
+    exposure_ratio=RANGES,
+    seed=st.integers(0, 2**64 - 1),
+    patch=st.integers(4, 4096).map(lambda n: 2 * n),
+    source=st.text(min_size=1),
+    camera_file=st.none() | st.text(),
+    source_options=st.dictionaries(st.sampled_from(["split", "size"]), st.integers() | st.text()),
+    lazy=st.booleans(),
+)
+
+
+@given(example=RECIPES)
+def test_toml_and_json_give_the_recipe_back(example, tmp_path_factory):
+    path = tmp_path_factory.mktemp("recipe") / "r.toml"
+    path.write_text(example.to_toml(), encoding="utf-8")
+    assert recipe.read(path) == example
+    assert recipe.parse(json.loads(example.to_json())) == example
+    assert recipe.read(path).sha256 == example.sha256
+
+
+def test_every_field_changes_the_hash():
+    base = Recipe()
+    other = {
+        "source": "bsds", "source_options": {"split": "val"}, "camera": "S6", "camera_file": "x",
+        "noise": "awgn", "iso": 100.0, "gain": 1.0, "stage": "raw", "bits": 16, "lazy": True,
+        "patch": 64, "per_image": 3, "count": 9, "draws": 2, "demosaic": "ahd", "gamma": "2.2",
+        "tone": 0.5, "border": "published", "exposure_ratio": 10.0, "seed": 1,
+    }  # fmt: skip
+    hashes = {base.sha256} | {Recipe(**{key: value}).sha256 for key, value in other.items()}
+    assert len(hashes) == len(other) + 1
+    untested = set(Recipe.model_fields) - set(other) - {"schema_version", "amplify"}
+    assert not untested
+
+
+@pytest.mark.parametrize(
+    ("data", "words"),
+    [
+        ({"cuont": 3}, ["'cuont'", "did you mean 'count'?"]),
+        ({"patch": 127}, ["patch", "127"]),
+        ({"iso": -100}, ["iso", "-100"]),
+        ({"iso": [800, 100]}, ["iso", "backwards"]),
+        ({"tone": 2}, ["tone", "2"]),
+        ({"exposure_ratio": 0.5}, ["exposure_ratio"]),
+        ({"amplify": True}, ["amplify", "exposure_ratio"]),
+        ({"iso": 100, "gain": 2}, ["iso, gain"]),
+        ({"stage": "jpeg"}, ["stage", "jpeg"]),
+        ({"schema": 2}, ["schema 2", "upgrade"]),
+        ({"stage": "linear", "bits": 8}, ["bits"]),
+        ({"stage": "raw", "bits": 16}, ["bits"]),
+    ],
+)
+def test_a_wrong_recipe_is_one_line_that_names_the_key(data, words):
+    with pytest.raises(RecipeError) as error:
+        recipe.parse(data, where="r.toml")
+    line = str(error.value)
+    assert line.startswith("r.toml")
+    assert "\n" not in line
+    assert all(word in line for word in words)
+
+
+def test_a_missing_or_broken_file_is_named(tmp_path):
+    with pytest.raises(MissingDataError, match=r"none\.toml"):
+        recipe.read(tmp_path / "none.toml")
+    (tmp_path / "bad.toml").write_text("patch = = 3")
+    with pytest.raises(RecipeError, match=r"bad\.toml is not TOML"):
+        recipe.read(tmp_path / "bad.toml")
+
+
+def test_json_schema_lists_every_key():
+    properties = recipe.json_schema()["properties"]
+    assert set(properties) == {f.alias or n for n, f in Recipe.model_fields.items()}
+    assert all("description" in p for p in properties.values())

@@ -1,0 +1,263 @@
+"""Shards and chunks: ours read by zarr-python, xarray and Dask, theirs by us, all values equal."""
+
+import concurrent.futures
+import pickle
+import uuid
+from pathlib import Path
+
+import dask.array
+import numpy as np
+import pytest
+import xarray
+import zarr
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as hnp
+
+from noisegen.errors import CorpusMismatchError, MissingDataError
+from pipelines.store import (
+    ArraySpec,
+    SampleReader,
+    ShardBuilder,
+    create,
+    open_store,
+    write_chunk,
+    write_shard,
+)
+from pipelines.store.layout import DTYPES
+
+ATTRS = {"noisegen": {"schema": 1}}
+
+
+def spec_of(data, *, name="clean", chunk=1, shard=4, compressed=True):
+    tail = data.shape[1:]
+    return ArraySpec(
+        name=name,
+        shape=data.shape,
+        dtype=data.dtype.name,
+        chunk=(chunk, *tail),
+        shard=None if shard is None else (shard, *tail),
+        dims=("sample", "y", "x", "channel")[: data.ndim],
+        attrs={"units": "1", "description": "made up"},
+        compressed=compressed,
+    )
+
+
+def store_all(storage, spec, data):
+    write = write_chunk if spec.shard is None else write_shard
+    for index in range(spec.objects):
+        rows = spec.rows_of(index)
+        write(storage, spec, index, data[rows.start : rows.stop])
+
+
+def noise(shape, dtype, seed=0):
+    raw = np.random.default_rng(seed).integers(0, 2**63, shape)
+    return raw % 2 == 0 if dtype == "bool" else raw.astype(dtype)
+
+
+@pytest.fixture(params=["folder", "memory"])
+def place(request, tmp_path):
+    return (
+        str(tmp_path / "data.zarr")
+        if request.param == "folder"
+        else f"memory://{uuid.uuid4().hex}/data.zarr"
+    )
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize(
+    ("chunk", "shard"), [(1, 4), (2, 4), (1, 16), (4, 4), (1, None), (4, None), (16, None)]
+)
+@pytest.mark.parametrize("compressed", [True, False])
+def test_ours_is_read_by_zarr_python(tmp_path, dtype, chunk, shard, compressed):
+    data = noise((10, 5, 7), dtype)
+    spec = spec_of(data, chunk=chunk, shard=shard, compressed=compressed)
+    create(tmp_path / "x.zarr", [spec], ATTRS)
+    storage = open_store(tmp_path / "x.zarr")
+    store_all(storage, spec, data)
+    np.testing.assert_array_equal(zarr.open_array(storage.zarr(), path="clean", mode="r")[:], data)
+    np.testing.assert_array_equal(SampleReader(storage, "clean").rows(0, 10), data)
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize(("chunk", "shard"), [(1, 4), (2, 4), (1, None), (4, None)])
+def test_theirs_is_read_by_us(tmp_path, dtype, chunk, shard):
+    data = noise((10, 5, 7), dtype)
+    create(tmp_path / "x.zarr", [spec_of(data, chunk=chunk, shard=shard)], ATTRS)
+    array = zarr.open_array(
+        tmp_path / "x.zarr", path="clean", mode="r+", config={"write_empty_chunks": True}
+    )
+    array[:] = data
+    np.testing.assert_array_equal(SampleReader(tmp_path / "x.zarr", "clean").rows(0, 10), data)
+
+
+def test_our_shard_is_the_bytes_of_theirs(tmp_path):
+    data = noise((4, 64, 64), "uint16") // 16
+    spec = spec_of(data)
+    for name in "ab":
+        create(tmp_path / name, [spec], ATTRS)
+    write_shard(open_store(tmp_path / "a"), spec, 0, data)
+    zarr.open_array(tmp_path / "b", path="clean", mode="r+")[:] = data
+    ours, theirs = ((tmp_path / name / spec.key(0)).read_bytes() for name in "ab")
+    assert ours == theirs
+
+
+@settings(max_examples=25, deadline=None)
+@given(
+    data=hnp.arrays(
+        st.sampled_from(["uint8", "uint16", "float32"]),
+        st.tuples(st.integers(1, 9), st.integers(1, 6), st.integers(1, 6), st.just(3)),
+        elements=st.integers(0, 255),
+    ),
+    chunk=st.integers(1, 3),
+    slots=st.integers(1, 4),
+    compressed=st.booleans(),
+)
+def test_any_shape_comes_back_both_ways(data, chunk, slots, compressed):
+    spec = spec_of(data, chunk=chunk, shard=chunk * slots, compressed=compressed)
+    storage = open_store(f"memory://{uuid.uuid4().hex}")
+    create(storage, [spec], ATTRS)
+    store_all(storage, spec, data)
+    np.testing.assert_array_equal(SampleReader(storage, "clean").rows(0, len(data)), data)
+    np.testing.assert_array_equal(zarr.open_array(storage.zarr(), path="clean", mode="r")[:], data)
+
+
+def test_rows_come_in_the_order_asked_for(place):
+    data = noise((10, 5, 7, 3), "uint8")
+    spec = spec_of(data, chunk=2, shard=4)
+    create(place, [spec], ATTRS)
+    store_all(open_store(place), spec, data)
+    reader = SampleReader(place, "clean")
+    order = [9, 0, 3, 3, -1, -10]
+    np.testing.assert_array_equal(reader.take(order), data[order])
+    np.testing.assert_array_equal(reader[np.int64(4)], data[4])
+    np.testing.assert_array_equal(reader.rows(3, 6), data[3:6])
+    assert reader.rows(3, 3).shape == (0, 5, 7, 3)
+    out = np.empty((2, 5, 7, 3), np.uint8)
+    assert reader.take([1, 2], out) is out
+    np.testing.assert_array_equal(out, data[1:3])
+    assert (len(reader), reader.shape, reader.dtype) == (10, data.shape, data.dtype)
+    for row in (10, -11):
+        with pytest.raises(IndexError, match="10 rows"):
+            reader[row]
+    for wrong in (np.empty((2, 5, 7, 3), np.uint16), np.empty((1, 5, 7, 3), np.uint8)):
+        with pytest.raises(ValueError, match="out must be"):
+            reader.take([1, 2], wrong)
+
+
+def test_one_dimensional_rows_are_numbers(place):
+    data = noise((10,), "float32")
+    spec = spec_of(data, chunk=1, shard=4)
+    create(place, [spec], ATTRS)
+    store_all(open_store(place), spec, data)
+    reader = SampleReader(place, "clean")
+    assert reader[7] == data[7]
+    np.testing.assert_array_equal(reader.rows(0, 10), data)
+
+
+def test_opens_in_xarray_and_dask_with_names_and_units(place):
+    clean, iso = noise((10, 5, 7, 3), "uint8"), noise((10,), "float32")
+    specs = [spec_of(clean), spec_of(iso, name="params/iso", chunk=4, shard=None, compressed=False)]
+    create(place, specs, ATTRS)
+    storage = open_store(place)
+    for spec, data in zip(specs, (clean, iso), strict=True):
+        store_all(storage, spec, data)
+    # No warnings: pytest turns each into an error.
+    with xarray.open_zarr(storage.zarr(), consolidated=False) as opened:
+        assert opened.clean.dims == ("sample", "y", "x", "channel")
+        assert opened.clean.attrs["units"] == "1"
+        assert opened.attrs["noisegen"] == {"schema": 1}
+        np.testing.assert_array_equal(opened.clean.values, clean)
+    with xarray.open_zarr(storage.zarr(), group="params", consolidated=False) as opened:
+        np.testing.assert_array_equal(opened.iso.values, iso)
+    lazy = dask.array.from_zarr(storage.zarr(), component="clean")
+    np.testing.assert_array_equal(lazy.compute(scheduler="synchronous"), clean)
+
+
+def test_one_place_opens_by_its_plain_path(tmp_path):
+    data = noise((3, 5, 7), "uint16")
+    spec = spec_of(data)
+    create(f"file://{tmp_path}/x.zarr", [spec], ATTRS)
+    store_all(open_store(tmp_path / "x.zarr"), spec, data)
+    path = str(tmp_path / "x.zarr")
+    np.testing.assert_array_equal(zarr.open_group(path, mode="r")["clean"][:], data)
+    np.testing.assert_array_equal(dask.array.from_zarr(path, component="clean").compute(), data)
+    with xarray.open_zarr(path, consolidated=False) as opened:
+        np.testing.assert_array_equal(opened.clean.values, data)
+
+
+def test_builder_lets_the_buffer_be_used_again(tmp_path):
+    data = noise((4, 5, 7), "uint16")
+    for compressed in (True, False):
+        spec = spec_of(data, compressed=compressed)
+        place = tmp_path / str(compressed)
+        create(place, [spec], ATTRS)
+        builder = ShardBuilder(open_store(place), spec, 0)
+        buffer = np.empty((5, 7), np.uint16)
+        for sample in data:
+            buffer[:] = sample
+            builder.add(buffer)
+        buffer[:] = 0
+        assert builder.finish(durable=True) == (place / spec.key(0)).stat().st_size
+        np.testing.assert_array_equal(SampleReader(place, "clean").rows(0, 4), data)
+
+
+def test_only_whole_shards_of_the_right_kind_are_written(tmp_path):
+    data = noise((6, 5, 7), "uint16")
+    spec, plain = spec_of(data), spec_of(data, name="plain", shard=None)
+    create(tmp_path / "x", [spec, plain], ATTRS)
+    storage = open_store(tmp_path / "x")
+    with pytest.raises(ValueError, match=r"part 0 is \(4, 5, 7\)"):
+        write_shard(storage, spec, 0, data[:3])
+    with pytest.raises(IndexError, match="2 shards"):
+        write_shard(storage, spec, 2, data[:1])
+    with pytest.raises(ValueError, match="write_chunk"):
+        write_shard(storage, plain, 0, data[:1])
+    with pytest.raises(ValueError, match="write_shard"):
+        write_chunk(storage, spec, 0, data[:4])
+    builder = ShardBuilder(storage, spec, 1)
+    with pytest.raises(ValueError, match=r"not .* float64"):
+        builder.add(np.zeros((5, 7)))
+    with pytest.raises(ValueError, match="C-contiguous"):
+        builder.add(np.zeros((7, 5), np.uint16).T)
+    builder.add(data[4])
+    with pytest.raises(ValueError, match="1 of 2"):
+        builder.finish()
+    builder.add(data[5])
+    with pytest.raises(ValueError, match="full"):
+        builder.add(data[5])
+    assert list((tmp_path / "x" / "clean").iterdir()) == [tmp_path / "x" / "clean" / "zarr.json"]
+
+
+def test_reader_is_shared_by_threads_and_sent_to_processes(place):
+    data = noise((64, 8, 8), "uint16")
+    spec = spec_of(data, shard=4)
+    create(place, [spec], ATTRS)
+    store_all(open_store(place), spec, data)
+    reader = pickle.loads(pickle.dumps(SampleReader(place, "clean", max_open=2)))
+    rows = np.random.default_rng(1).integers(0, 64, 400)
+    with concurrent.futures.ThreadPoolExecutor(8) as pool:
+        for row, got in zip(rows, pool.map(reader.__getitem__, rows), strict=True):
+            np.testing.assert_array_equal(got, data[row])
+
+
+def test_no_more_than_max_open_files_are_held(tmp_path):
+    data = noise((64, 2, 2), "uint16")
+    spec = spec_of(data, shard=1)
+    create(tmp_path / "x", [spec], ATTRS)
+    store_all(open_store(tmp_path / "x"), spec, data)
+    reader = SampleReader(tmp_path / "x", "clean", max_open=3)
+    reader.rows(0, 64)
+    fds = Path("/proc/self/fd")
+    if not fds.exists():
+        pytest.skip("no /proc here to count open files in")
+    held = sum(str(tmp_path) in str(fd.readlink()) for fd in fds.iterdir() if fd.is_symlink())
+    assert held == 3
+
+
+def test_an_array_that_is_not_ours_is_refused_by_name(tmp_path):
+    zarr.create_array(tmp_path / "x", name="clean", shape=(4, 4), dtype="uint8", chunks=(1, 4))
+    with pytest.raises(CorpusMismatchError, match="open it with zarr"):
+        SampleReader(tmp_path / "x", "clean")
+    with pytest.raises(MissingDataError, match="no array 'noisy'"):
+        SampleReader(tmp_path / "x", "noisy")
