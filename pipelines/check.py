@@ -77,14 +77,8 @@ def status(corpus: Corpus) -> Status:
 
 def problems(corpus: Corpus) -> list[tuple[str, str]]:
     """Return (image, line) of each image that could not be used."""
-    reader, found = corpus.reader("images/problem"), []
-    for chunk in range(reader.spec.objects):
-        if corpus.storage.read(reader.spec.key(chunk)) is not None:
-            rows = reader.spec.rows_of(chunk)
-            lines = decode_text(reader.rows(rows.start, rows.stop))
-            named = zip(rows, lines, strict=True)
-            found += [(corpus.images.names[image], line) for image, line in named if line]
-    return found
+    lines = decode_text(corpus.reader("images/problem").rows_or_fill(0, corpus.plan.images))
+    return [(name, line) for name, line in zip(corpus.images.names, lines, strict=True) if line]
 
 
 def verify(

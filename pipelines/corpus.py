@@ -141,11 +141,10 @@ class Corpus:
         reader = self.reader("manifest")
         rows = np.zeros((self.plan.shards, 32), np.uint8)
         for shard in range(self.plan.shards):
-            if self.storage.read(reader.spec.key(shard)) is not None:
-                try:
-                    rows[shard] = reader[shard]
-                except DamagedCorpusError:
-                    self._damaged_entries.append(shard)
+            try:
+                rows[shard] = reader.rows_or_fill(shard, shard + 1)[0]
+            except DamagedCorpusError:
+                self._damaged_entries.append(shard)
         return rows
 
     @property
@@ -295,11 +294,8 @@ class Corpus:
 
     @cached_property
     def _frame_sizes(self) -> tuple[npt.NDArray[np.uint32], npt.NDArray[np.uint32]]:
-        heights, widths = (np.zeros(self.plan.images, np.uint32) for _ in range(2))
-        for out, name in ((heights, "images/height"), (widths, "images/width")):
-            reader = self.reader(name)
-            for chunk in range(reader.spec.objects):
-                if self.storage.read(reader.spec.key(chunk)) is not None:
-                    rows = reader.spec.rows_of(chunk)
-                    out[rows.start : rows.stop] = reader.rows(rows.start, rows.stop)
-        return heights, widths
+        height, width = (
+            self.reader(f"images/{name}").rows_or_fill(0, self.plan.images)
+            for name in ("height", "width")
+        )
+        return height, width

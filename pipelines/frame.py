@@ -1,7 +1,7 @@
 """A source's picture as clean mosaic tiles at the target camera's levels."""
 
 from abc import ABC, abstractmethod
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import cv2
 import numpy as np
@@ -13,6 +13,7 @@ from noisegen import cfa, random
 from noisegen.isp import color
 from noisegen.isp.bulk import unprocess
 from noisegen.isp.parameters import IspParameters
+from noisegen.kernels.levels import requantise
 from noisegen.raw import RawMetadata
 from noisegen.sensor import Levels
 from pipelines.develop import matrix3
@@ -65,21 +66,19 @@ class Frame(ABC):
 
 @dataclass(frozen=True)
 class MosaicFrame(Frame):
-    """A raw file: its codes are moved to the target camera's levels by a table."""
+    """A raw file: its codes are moved to the target camera's levels."""
 
     mosaic: npt.NDArray[np.uint16]
     raw: RawMetadata
-    tables: tuple[npt.NDArray[np.uint16], ...] | None = field(repr=False)
 
     def tile(self, window: Window, tone: float) -> npt.NDArray[np.uint16]:
         """Return the requantised mosaic of a window."""
-        tile = window.cut(self.mosaic)
-        if self.tables is None:
+        tile, raw, levels = window.cut(self.mosaic), self.raw, self.levels
+        if raw.black_level == levels.black and raw.white_level == levels.white:
             return tile
-        top, left = window.y - window.halo, window.x - window.halo
-        for (y, x), plane in np.ndenumerate(cfa.planes(cfa.shift(self.phase, top, left))):
-            tile[y::2, x::2] = self.tables[plane][tile[y::2, x::2]]
-        return tile
+        # Windows lie on the CFA's period: a tile has the phase of its frame.
+        own, black = (cfa.by_position(b, self.phase) for b in (raw.black_level, levels.black))
+        return requantise(tile, own, raw.white_level, black, levels.white)
 
     def thumbnail(self) -> npt.NDArray[np.float32]:
         """Return one of its green planes, shrunk."""
@@ -111,7 +110,7 @@ class PictureFrame(Frame):
         )
         return unprocess(
             window.cut(self.picture),
-            cfa.shift(self.phase, window.y - window.halo, window.x - window.halo),
+            self.phase,
             self.levels.black,
             self.levels.white,
             parameters,
@@ -144,7 +143,6 @@ def frame(image: SourceImage, camera: Camera, recipe: Recipe, number: int) -> Fr
     drawn = camera.draw_color(rng)
     if image.raw is not None:
         raw = image.raw
-        tables = _requantise(raw, levels)
         matrix = _matrix(raw)
         gains = _normalised(raw.white_balance)
         cam_to_xyz = np.asarray(drawn.cam_to_xyz) if matrix is None else matrix
@@ -157,7 +155,6 @@ def frame(image: SourceImage, camera: Camera, recipe: Recipe, number: int) -> Fr
             cam_to_xyz,
             image.pixels.astype(np.uint16, copy=False),
             raw,
-            tables,
         )
     return PictureFrame(
         height,
@@ -192,16 +189,3 @@ def _matrix(raw: RawMetadata) -> Matrix | None:
     if raw.color_matrix is not None:
         return color.camera_to_xyz_from_srgb(raw.color_matrix)
     return None
-
-
-def _requantise(raw: RawMetadata, levels: Levels) -> tuple[npt.NDArray[np.uint16], ...] | None:
-    """Return the table of codes of each plane, or None where the levels agree."""
-    if tuple(raw.black_level) == tuple(levels.black) and raw.white_level == levels.white:
-        return None
-    codes = np.arange(1 << 16, dtype=np.float64)
-    tables = []
-    for own, black in zip(raw.black_level, levels.black, strict=True):
-        linear = (codes - own) / (raw.white_level - own)
-        scaled = np.floor(black + linear * (levels.white - black) + 0.5)
-        tables.append(np.clip(scaled, 0, levels.white).astype(np.uint16))
-    return tuple(tables)

@@ -101,7 +101,7 @@ def _piece(job: Job, piece: Piece) -> Iterator[ImageFacts | Patch]:
             piece.image, problem=str(error), user_mistake=isinstance(error, InputError)
         )
         for number in range(piece.first, piece.first + piece.patches):
-            yield Patch(_identity(job, piece.image, number), None, ())
+            yield Patch(_missing(job, piece.image, number), None, ())
         return
     yield ImageFacts(
         piece.image,
@@ -110,66 +110,78 @@ def _piece(job: Job, piece: Piece) -> Iterator[ImageFacts | Patch]:
         image.sha256,
         perceptual_hash(picture.thumbnail()).tobytes(),
     )
-    places = _places(job, picture, piece)
-    for number, (y, x) in zip(range(piece.first, piece.first + piece.patches), places, strict=True):
-        yield _patch(job, camera, picture, image, piece.image, number, y, x)
+    work = _Work(job, piece.image, image.kind, camera, picture, _known(job, piece.image, picture))
+    numbers = range(piece.first, piece.first + piece.patches)
+    for number, (y, x) in zip(numbers, _places(job, picture, piece), strict=True):
+        yield work.patch(number, y, x)
 
 
-def _patch(
-    job: Job,
-    camera: Camera,
-    picture: Frame,
-    image: SourceImage,
-    image_number: int,
-    number: int,
-    y: int,
-    x: int,
-) -> Patch:
-    developer, recipe = job.developer, job.recipe
-    rows = _identity(job, image_number, number)
-    window = Window(y, x, recipe.patch, developer.halo, picture.height, picture.width)
-    tone = _tone(recipe, image.kind, image_number, number)
-    _record(rows, job, camera, picture, image_number, number)
-    rows["y"], rows["x"], rows["tone"] = y, x, tone
-    tile = picture.tile(window, tone)
-    rows["mean"], rows["texture"], rows["clipped"] = mosaic_statistics(
-        tile[window.core],
-        cfa.by_position(picture.levels.black, picture.phase),
-        picture.levels.white,
-    )
-    if recipe.lazy:
-        return Patch(rows, tile, ())
-    return Patch(rows, tile, tuple(developer.sample(row, tile, window) for row in rows))
+@dataclass(frozen=True)
+class _Work:
+    """One image being cut: ``known`` is a row of what all of its patches share."""
+
+    job: Job
+    image: int
+    kind: str
+    camera: Camera
+    picture: Frame
+    known: np.void
+
+    def patch(self, number: int, y: int, x: int) -> Patch:
+        """Make patch ``number``, whose corner is at (y, x)."""
+        developer, recipe, picture = self.job.developer, self.job.recipe, self.picture
+        window = Window(y, x, recipe.patch, developer.halo, picture.height, picture.width)
+        tone = _tone(recipe, self.kind, self.image, number)
+        tile = picture.tile(window, tone)
+        row = self.known.copy()
+        row["index"], row["key"] = number, self.image * self.job.plan.per_image + number
+        row["y"], row["x"], row["tone"] = y, x, tone
+        row["mean"], row["texture"], row["clipped"] = mosaic_statistics(
+            tile[window.core],
+            cfa.by_position(picture.levels.black, picture.phase),
+            picture.levels.white,
+        )
+        self._expose(row, number)
+        rows = np.full(recipe.draws, row)
+        rows["draw"] = np.arange(recipe.draws)
+        if recipe.lazy:
+            return Patch(rows, tile, ())
+        return Patch(rows, tile, tuple(developer.sample(row, tile, window) for row in rows))
+
+    def _expose(self, row: np.void, number: int) -> None:
+        """Draw the camera's setting and noise, and the light."""
+        recipe = self.job.recipe
+        rng = random.generator(recipe.seed, random.Stream.CAMERA, self.image, number)
+        model = self.job.developer.sensor.model
+        state = self.camera.draw(rng, model=model, iso=recipe.iso, gain=recipe.gain)
+        noise = state.parameters
+        row["iso"], row["gain"] = state.iso, state.gain
+        row["shot"], row["read"], row["bias"] = noise.shot, noise.read, noise.bias
+        row["row"] = noise.row
+        if noise.tukey_lambda is not None and noise.tukey_scale is not None:
+            row["tukey_lambda"], row["tukey_scale"] = noise.tukey_lambda, noise.tukey_scale
+        row["exposure_ratio"] = _exposure_ratio(recipe, self.image, number)
 
 
-def _identity(job: Job, image: int, number: int) -> npt.NDArray[np.void]:
+def _known(job: Job, image: int, picture: Frame) -> np.void:
+    """Return the row of what all patches of an image share."""
+    row: np.void = parameters.empty(1)[0]
+    row["valid"], row["image"] = 1, image
+    row["cfa"] = cfa.PHASES.index(picture.phase)
+    row["black"], row["white"] = picture.levels.black, picture.levels.white
+    row["source_shot"], row["source_read"] = picture.own_noise()
+    row["wb"], row["cam_to_xyz"] = picture.white_balance, picture.cam_to_xyz
+    row["ccm"] = color.xyz_to_srgb("D65") @ picture.cam_to_xyz
+    return row
+
+
+def _missing(job: Job, image: int, number: int) -> npt.NDArray[np.void]:
+    """Return the rows of a patch that could not be made."""
     rows = parameters.empty(job.recipe.draws)
     rows["image"], rows["index"] = image, number
     rows["key"] = image * job.plan.per_image + number
     rows["draw"] = np.arange(job.recipe.draws)
     return rows
-
-
-def _record(
-    rows: npt.NDArray[np.void], job: Job, camera: Camera, picture: Frame, image: int, number: int
-) -> None:
-    recipe, sensor = job.recipe, job.developer.sensor
-    rng = random.generator(recipe.seed, random.Stream.CAMERA, image, number)
-    state = camera.draw(rng, model=sensor.model, iso=recipe.iso, gain=recipe.gain)
-    noise = state.parameters
-    rows["valid"] = 1
-    rows["cfa"] = cfa.PHASES.index(picture.phase)
-    rows["black"], rows["white"] = picture.levels.black, picture.levels.white
-    rows["iso"], rows["gain"] = state.iso, state.gain
-    rows["shot"], rows["read"], rows["bias"] = noise.shot, noise.read, noise.bias
-    rows["row"] = noise.row
-    if noise.tukey_lambda is not None:
-        rows["tukey_lambda"], rows["tukey_scale"] = noise.tukey_lambda, noise.tukey_scale
-    own_shot, own_read = picture.own_noise()
-    rows["source_shot"], rows["source_read"] = own_shot, own_read
-    rows["exposure_ratio"] = _exposure_ratio(recipe, image, number)
-    rows["wb"], rows["cam_to_xyz"] = picture.white_balance, picture.cam_to_xyz
-    rows["ccm"] = color.xyz_to_srgb("D65") @ picture.cam_to_xyz
 
 
 def _places(job: Job, picture: Frame, piece: Piece) -> list[tuple[int, int]]:

@@ -145,7 +145,7 @@ def _plot(corpus: Corpus, curves: list[Curve], width: int) -> Picture:
             loc="left",
         )
         picture = io.BytesIO()
-        FigureCanvasAgg(figure).print_png(picture)
+        FigureCanvasAgg(figure).print_png(picture)  # type: ignore[no-untyped-call]
     data = np.frombuffer(picture.getvalue(), np.uint8)
     return np.asarray(cv2.imdecode(data, cv2.IMREAD_COLOR_RGB), np.uint8)
 

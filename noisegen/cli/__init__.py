@@ -63,11 +63,10 @@ class Failure(click.ClickException):
     def __init__(self, error: Exception) -> None:
         if isinstance(error, NoisegenError):
             super().__init__(str(error))
-            self.exit_code = error.exit_code
         else:
             kind = type(error).__name__
             super().__init__(f"{kind}: {error} (noisegen --debug … shows where)")
-            self.exit_code = 1
+        self.exit_code = getattr(error, "exit_code", 1)  # type: ignore[misc]
 
     def show(self, file: Any = None) -> None:
         """Print the line."""

@@ -5,7 +5,7 @@ from typing import Any
 import click
 
 
-class RangeType(click.ParamType):
+class RangeType(click.ParamType):  # type: ignore[type-arg]
     """A number, or two with a dash between them: ``800`` or ``100-3200``."""
 
     name = "N|LO-HI"
@@ -30,7 +30,7 @@ class RangeType(click.ParamType):
             self.fail(f"'{text}' is not a number; write N or LO-HI", param, ctx)
 
 
-class PartType(click.ParamType):
+class PartType(click.ParamType):  # type: ignore[type-arg]
     """One of several parts: ``2/5``."""
 
     name = "I/N"

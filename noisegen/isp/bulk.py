@@ -101,7 +101,7 @@ def render(
         raise InputError(f"pictures have 8 or 16 bits, not {bits}")
     check_option("stage", stage, ("srgb", "linear"))
     check_option("border", border, ("reflect", "published"))
-    top, left, height, width = (0, 0, *mosaic.shape) if cut is None else cut
+    top, left, height, width = map(int, (0, 0, *mosaic.shape) if cut is None else cut)
     if height < 1 or width < 1:
         raise InputError(f"a window of {height} x {width} pixels is empty")
     dtype = np.uint8 if bits == 8 and stage == "srgb" else np.uint16

@@ -21,12 +21,10 @@ from noisegen.isp import masked
 from noisegen.isp.parameters import Demosaic
 
 Border = Literal["reflect", "published"]
-"""``reflect`` means: the planes carry a halo of :data:`HALO_CELLS`, which is used up."""
+"""``reflect`` means: the planes carry a halo of ``HALO[method] // 2`` cells, which is used up."""
 
 Tile = tuple[int, int, int, int]
 """Colour indices (0 R, 1 G, 2 B) of a 2x2 tile, row by row."""
-
-HALO_CELLS: dict[Demosaic, int] = {"nearest": 1, "bilinear": 1, "malvar": 1, "ahd": 2}
 
 _Operator = Literal["differences", "greens", "blur", "activity"]
 
@@ -74,18 +72,18 @@ def demosaic(
     if method == "ahd":
         return _ahd(planes, tile, cam_to_xyz, border)
     mode = "circular" if method == "nearest" else "constant"
-    return _convolve(planes, _kernel(method, tile), border, mode)
+    return _convolve(planes, method, tile, border, mode)
 
 
 def _ahd(planes: Tensor, tile: Tile, cam_to_xyz: Tensor, border: Border) -> Tensor:
     with torch.no_grad():
         by_column = _directions(planes, tile, cam_to_xyz, border)
-    differences = _convolve(planes, _kernel("differences", tile), border)
+    differences = _convolve(planes, "differences", tile, border)
     # Reflect-101 by one pixel repeats the border cell: pixel -1 is pixel 1, in the first cell.
     each = differences.view(-1, 4, *differences.shape[2:])
-    chroma = _convolve(each, _kernel("blur", tile), border, "replicate")
+    chroma = _convolve(each, "blur", tile, border, "replicate")
     chroma = chroma.view(-1, 8, *chroma.shape[2:])
-    candidates = _convolve(planes, _kernel("greens", tile), border)
+    candidates = _convolve(planes, "greens", tile, border)
     if border == "reflect":
         candidates = candidates[..., 1:-1, 1:-1]
         planes = planes[..., 2:-2, 2:-2]
@@ -102,10 +100,10 @@ def _directions(planes: Tensor, tile: Tile, cam_to_xyz: Tensor, border: Border) 
 
     Elsewhere both candidates are the same.
     """
-    rough = _convolve(planes, _kernel("bilinear", tile), border)
+    rough = _convolve(planes, "bilinear", tile, border)
     batch, _, height, width = rough.shape
     lab = masked.cielab(rough.view(batch, 3, 4, height, width), cam_to_xyz)
-    gradients = _convolve(lab.flatten(0, 1), _kernel("activity", tile), border)
+    gradients = _convolve(lab.flatten(0, 1), "activity", tile, border)
     height, width = gradients.shape[-2:]
     # (picture, channel of Lab, axis, one of two kernels, site, ...)
     lightness, a, b = gradients.view(batch, 3, 2, 2, 2, height, width).unbind(1)
@@ -113,8 +111,10 @@ def _directions(planes: Tensor, tile: Tile, cam_to_xyz: Tensor, border: Border) 
     return row >= column
 
 
-def _convolve(z: Tensor, kernel: Tensor, border: Border, mode: str = "constant") -> Tensor:
-    kernel = kernel.to(z)
+def _convolve(
+    z: Tensor, name: Demosaic | _Operator, tile: Tile, border: Border, mode: str = "constant"
+) -> Tensor:
+    kernel = _kernel_on(name, tile, z.dtype, z.device)
     padding = 0
     if border == "published":
         if mode == "constant":
@@ -171,7 +171,15 @@ class _FixedConvolution(torch.autograd.Function):
         return conv2d(grad.contiguous(), transposed, padding=padding), None, None
 
 
-@lru_cache(maxsize=64)
+@lru_cache(maxsize=128)
+def _kernel_on(
+    name: Demosaic | _Operator, tile: Tile, dtype: torch.dtype, device: torch.device
+) -> Tensor:
+    # A kernel first made in inference mode could not be saved for a later backward pass.
+    with torch.inference_mode(False), torch.no_grad():
+        return _kernel(name, tile).to(device, dtype)
+
+
 def _kernel(name: Demosaic | _Operator, tile: Tile) -> Tensor:
     """Return the (outputs, inputs, 3, 3) float64 kernel of one linear step."""
     pattern = torch.tensor(tile).view(1, 1, 2, 2).tile(3, 3)

@@ -147,7 +147,7 @@ def process(
         clip_black,
     )  # fmt: skip
     check_option("stage", final_stage, STAGES)
-    return _by_tile(run, (final_stage,))[final_stage]
+    return _pictures(run, (final_stage,))[final_stage]
 
 
 def process_stages(
@@ -168,7 +168,7 @@ def process_stages(
         mosaic, cfa, white_balance, cam_to_xyz, alpha, reference, demosaic, gamma, border,
         clip_black,
     )  # fmt: skip
-    return _by_tile(run, STAGES)
+    return _pictures(run, STAGES)
 
 
 def render(
@@ -286,6 +286,12 @@ def _indices(cfa: Cfa, batch: int, size: tuple[int, int], device: torch.device) 
     return indices
 
 
+def _pictures(run: _Run, keep: Sequence[Stage]) -> dict[Stage, Tensor]:
+    # Half precision would show in the picture: eight bits of colour need more than bfloat16's.
+    with torch.autocast(run.mosaic.device.type, enabled=False):
+        return _by_tile(run, keep)
+
+
 def _by_tile(run: _Run, keep: Sequence[Stage]) -> dict[Stage, Tensor]:
     """Run the pictures of one tile together, and put the batch together again."""
     if run.cfa.ndim == 4:
@@ -318,8 +324,7 @@ def _by_tile(run: _Run, keep: Sequence[Stage]) -> dict[Stage, Tensor]:
 
 def _packed(run: _Run, tile: packed.Tile, keep: Sequence[Stage]) -> dict[Stage, Tensor]:
     height, width = run.mosaic.shape[-2:]
-    cells = packed.HALO_CELLS[run.demosaic] if run.border == "reflect" else 0
-    halo = 2 * cells
+    halo = HALO[run.demosaic] if run.border == "reflect" else 0
     mosaic = run.mosaic
     margins = (halo, halo + width % 2, halo, halo + height % 2)
     if any(margins):

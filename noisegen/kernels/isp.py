@@ -166,21 +166,23 @@ def _load_row(mosaic, y, first, black, scale, low, row):
     end = max(min(width - first, count), begin)
     inside = source[first + begin : first + end]
     target = row[begin:end]
-    even = begin % 2 == 0
-    b0, b1 = (black0, black1) if even else (black1, black0)
-    s0, s1 = (scale0, scale1) if even else (scale1, scale0)
+    b0, b1 = (black0, black1) if begin % 2 == 0 else (black1, black0)
+    s0, s1 = (scale0, scale1) if begin % 2 == 0 else (scale1, scale0)
     for j in range(end - begin):
         zero = b0 if (j & 1) == 0 else b1
         gain = s0 if (j & 1) == 0 else s1
         target[j] = min(max((f4(i4(inside[j])) - zero) * gain, low), f4(1))
-    for j in range(begin):
-        zero, gain = (black0, scale0) if j % 2 == 0 else (black1, scale1)
-        sample = f4(source[_reflect(first + j, width)])
-        row[j] = min(max((sample - zero) * gain, low), f4(1))
-    for j in range(end, count):
-        zero, gain = (black0, scale0) if j % 2 == 0 else (black1, scale1)
-        sample = f4(source[_reflect(first + j, width)])
-        row[j] = min(max((sample - zero) * gain, low), f4(1))
+    zeros, gains = (black0, black1), (scale0, scale1)
+    _load_outside(source, 0, begin, first, zeros, gains, low, row)
+    _load_outside(source, end, count, first, zeros, gains, low, row)
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _load_outside(source, start, stop, first, zeros, gains, low, row):
+    """Write the reflected samples ``start`` to ``stop`` of a row."""
+    for j in range(start, stop):
+        sample = f4(source[_reflect(first + j, source.size)])
+        row[j] = min(max((sample - zeros[j % 2]) * gains[j % 2], low), f4(1))
 
 
 @njit(cache=True, nogil=True, error_model="numpy")

@@ -26,7 +26,17 @@ from numba.extending import overload
 
 from noisegen.kernels import draws
 from noisegen.kernels.draws import poisson_bright, poisson_dark, tukey_lambda
-from noisegen.kernels.philox import BLOCK, box_muller, f4, i4, inlined, kernel, philox, stream
+from noisegen.kernels.philox import (
+    BLOCK,
+    box_muller,
+    f4,
+    i4,
+    inlined,
+    kernel,
+    normals,
+    philox,
+    stream,
+)
 from noisegen.random import Counter, Field
 
 Mosaic = npt.NDArray[np.uint16]
@@ -49,7 +59,7 @@ class Read(IntEnum):
 
 
 class Terms(NamedTuple):
-    """Per-plane terms, each (2, 2) by row and column parity at the tile's first pixel, in DN."""
+    """Terms in DN; kernels take each as (2, 2), by parity of row and column in the tile."""
 
     black: npt.NDArray[np.float64]
     """Black level that is taken off the input."""
@@ -149,6 +159,7 @@ def warm() -> None:
     unlike = alike + np.arange(4).reshape(2, 2)
     rows = np.zeros(4, np.float32)
     counter = Counter(0, 0, 0, 0)
+    normals((1, 1), counter, Field.ROW)
     for terms in (Terms(*alike), Terms(*unlike)):
         joint(mosaic, mosaic, terms, 1, rows, counter, 0, 0)
         separate(mosaic, mosaic, terms, 1, rows, counter, 0, 0, shot=Shot.NONE, read=Read.NONE)

@@ -29,9 +29,6 @@ from noisegen.random import Counter
 BLOCK = 256
 """Columns that are made at a time: all buffers of a block stay in the first-level cache."""
 
-WARM = Counter(0, 0, 0, 0)
-"""A counter to compile kernels with."""
-
 kernel = numba.njit(cache=True, nogil=True)
 """Decorator of every entry point: strict floats, cached on disk, releases the GIL."""
 

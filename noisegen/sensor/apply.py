@@ -90,17 +90,19 @@ def add_noise(
         raise InputError(f"out has shape {out.shape}, the mosaic {mosaic.shape}; make them equal")
 
     dn = _in_dn(model, parameters, levels)
-    span_in = np.asarray(levels_in.span)
-    low = [0.0] * 4 if levels.clips_at == "adc" else [b + 0.5 for b in levels.black]
-    terms = kernels.Terms(
-        black=by_position(levels_in.black, phase),
-        gain=_tile(gain * np.asarray(levels.span) / span_in, phase),
-        shot=_tile(dn.shot, phase),
-        read=_tile(dn.read, phase),
-        base=_tile(np.asarray(levels.black) + dn.bias + 0.5, phase),
-        low=by_position(low, phase),
+    span, black = np.asarray(levels.span), np.asarray(levels.black)
+    low = np.zeros(4) if levels.clips_at == "adc" else black + 0.5
+    by_plane = kernels.Terms(
+        black=np.asarray(levels_in.black),
+        gain=gain * span / np.asarray(levels_in.span),
+        shot=dn.shot,
+        read=dn.read,
+        base=black + dn.bias + 0.5,
+        low=low,
     )
+    terms = kernels.Terms(*np.array(by_plane)[:, planes(phase)])
     height = mosaic.shape[0]
+    y, x = int(y), int(x)  # NumPy's narrower integers would make numba compile again
     rows = np.zeros(height, np.float32)
     if dn.row:
         rows = normals((height, 1), counter, Field.ROW, y=y)[:, 0] * np.float32(dn.row)
@@ -223,10 +225,6 @@ def _in_dn(model: NoiseModel, parameters: NoiseParameters, levels: Levels) -> _I
         read = np.sqrt(np.maximum(scale**2 - counted / unit, 0))
     bias = np.asarray(parameters.bias) * span if model.bias else np.zeros(4)
     return _InDn(shot, read, float(row), bias)
-
-
-def _tile(values: npt.NDArray[np.float64], phase: Phase) -> npt.NDArray[np.float64]:
-    return values[planes(phase)]
 
 
 def _check_mosaic(name: str, mosaic: Mosaic) -> None:

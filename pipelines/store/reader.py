@@ -226,7 +226,7 @@ class SampleReader:
         part = "shard" if self.spec.shard else "chunk"
         return DamagedCorpusError(
             f"{self.storage.url}: {self.spec.name} {part} {index}: {what}; "
-            "run the command that made the corpus again"
+            "noisegen verify --forget, then the same synthesize, makes it again"
         )
 
 

@@ -1,5 +1,8 @@
 """Camera matrices and white balance gains."""
 
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -17,6 +20,13 @@ TO_SRGB = np.array([[1.7, -0.6, -0.1, 0], [-0.2, 1.5, -0.3, 0], [0.03, -0.5, 1.4
 IDENTITY = ((1.0, 0.0, 0.0), (0.0, 1.0, 0.0), (0.0, 0.0, 1.0))
 
 matrices = arrays(np.float64, (3, 3), elements=st.floats(-0.3, 0.3)).map(lambda m: m + np.eye(3))
+
+
+def test_what_needs_no_torch_imports_none():
+    modules = ("parameters", "color", "transfer", "inverse", "geometry")
+    lines = [f"import noisegen.isp.{m}" for m in modules]
+    code = "; ".join([*lines, "import sys", "sys.exit('torch' in sys.modules)"])
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 
 @given(matrices)

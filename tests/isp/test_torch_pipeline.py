@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from noisegen import cfa
 from noisegen.errors import InputError
-from noisegen.isp import masked, pipeline
+from noisegen.isp import masked, packed, pipeline
 from noisegen.isp.parameters import DEMOSAICS, GAMMAS, HALO, STAGES, IspParameters
 
 _path = Path(__file__).parents[2] / "benchmarks" / "isp_torch.py"
@@ -79,8 +79,6 @@ def test_picture_of_a_crop_with_its_halo_is_the_crop_of_the_picture(demosaic, ph
     right = data.draw(st.integers(left + 1, width - halo))
     frame = pipeline.process(mosaic, phase, *others, demosaic=demosaic)
     patch = mosaic[..., top - halo : bottom + halo, left - halo : right + halo]
-    if min(patch.shape[-2:]) < halo + 2:
-        return
     there = cfa.shift(phase, top - halo, left - halo)
     cut = pipeline.process(patch, there, *others, demosaic=demosaic)[..., halo:-halo, halo:-halo]
     torch.testing.assert_close(cut, frame[..., top:bottom, left:right], rtol=1e-10, atol=1e-10)
@@ -192,6 +190,24 @@ def test_float32_follows_float64(demosaic):
     assert double.dtype == torch.float64
     # float32 keeps 6e-8; the colour matrix and twice a slope of up to 12.92 (1 + alpha)^2 amplify.
     torch.testing.assert_close(single.double(), double, rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize("demosaic", DEMOSAICS)
+def test_mixed_precision_does_not_reach_the_picture(demosaic):
+    mosaic, *others = batch(12, 12, dtype=torch.float32)
+    expected = pipeline.process(mosaic, "RGGB", *others, demosaic=demosaic)
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        picture = pipeline.process(mosaic, "RGGB", *others, demosaic=demosaic)
+    assert torch.equal(picture, expected)
+
+
+def test_rendering_for_inference_first_leaves_training_able():
+    mosaic, *others = batch(12, 12)
+    packed._kernel_on.cache_clear()
+    with torch.inference_mode():
+        pipeline.process(mosaic, "RGGB", *others)
+    pipeline.process(mosaic.requires_grad_(), "RGGB", *others).sum().backward()
+    assert mosaic.grad.isfinite().all()
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU here")

@@ -167,6 +167,22 @@ def test_tiny_mosaics_continue_by_reflection(shape, demosaic):
     np.testing.assert_array_equal(render(mosaic, "RGGB", BLACK, WHITE, parameters), inner)
 
 
+def test_a_window_may_lie_beyond_the_frame():
+    parameters = IspParameters(GAINS, MATRIX)
+    mosaic = random_mosaic(12, 14)
+    padded = np.pad(mosaic, 10, mode="reflect")
+    for top, left, height, width in (
+        (-6, -8, 24, 30),
+        (-8, 0, 3, 14),
+        (4, 15, 8, 6),
+        (2, -7, 9, 2),
+    ):
+        window = render(mosaic, "GRBG", BLACK, WHITE, parameters, cut=(top, left, height, width))
+        cut = (top + 10, left + 10, height, width)
+        expected = render(padded, "GRBG", BLACK, WHITE, parameters, cut=cut)
+        np.testing.assert_array_equal(window, expected)
+
+
 @pytest.mark.parametrize("demosaic", DEMOSAICS)
 def test_published_border(demosaic):
     parameters = IspParameters(GAINS, MATRIX, demosaic=demosaic, gamma="rec709", alpha=0.4)
