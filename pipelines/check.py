@@ -126,6 +126,7 @@ def verify(
 
 def _compare(corpus: Corpus, shard: int) -> str:
     try:
+        corpus.read_facts(shard)
         found = corpus.shard_digest(shard)
     except DamagedCorpusError as error:
         return str(error)

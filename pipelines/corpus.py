@@ -16,7 +16,7 @@ from pipelines import recipe as recipes
 from pipelines.develop import Arrays, Developer, Sensor
 from pipelines.parameters import PARAMETERS
 from pipelines.plan import Plan
-from pipelines.schema import TILE, array_names, pixel_specs
+from pipelines.schema import TILE, array_names, metadata_specs, pixel_specs
 from pipelines.store import (
     MARK,
     SampleReader,
@@ -195,6 +195,23 @@ class Corpus:
             table[parameter.name] = stored
         return table
 
+    def read_facts(self, shard: int) -> dict[int, str]:
+        """Return, for each image of a shard, why it could not be used; empty where it could.
+
+        Raises
+        ------
+        DamagedCorpusError
+            If anything that is recorded of these images is not what was written.
+        """
+        pieces = self.plan.pieces(shard)
+        images = range(pieces[0].image, pieces[-1].image + 1)
+        facts = {
+            name: self.reader(name).rows(images.start, images.stop)
+            for name in metadata_specs(self.plan)
+            if name.startswith("images/")
+        }
+        return dict(zip(images, decode_text(facts["images/problem"]), strict=True))
+
     def checked_rows(self, samples: range) -> npt.NDArray[np.void]:
         """Return the rows of finished samples.
 
@@ -270,6 +287,7 @@ class Corpus:
         rows = self.rows_of(shard)
         try:
             self.read_rows(shard)
+            self.read_facts(shard)
             for sample in (rows.start, rows.stop - self.plan.draws):
                 self.stored_arrays(sample)
         except DamagedCorpusError:

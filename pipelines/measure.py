@@ -86,10 +86,12 @@ def noise_curves(corpus: Corpus, samples: Sequence[int]) -> list[Curve]:
     for number in samples:
         sample = corpus[number]
         clean, noisy, draws = _compare(corpus, number, sample)
+        clipped = None if mosaic else np.iinfo(sample.arrays["clean"].dtype).max
         for channel, (values, residual, model) in enumerate(
-            _channels(mosaic, sample.row, clean, noisy, draws)
+            _channels(clipped, sample.row, clean, noisy, draws)
         ):
-            _add(sums[channel], values / top, values, residual, model)
+            zero = _zero(corpus, sample.row)
+            _add(sums[channel], (values - zero) / (top - zero), values, residual, model)
     return [_curve(name, total) for name, total in zip(names, sums, strict=True)]
 
 
@@ -148,17 +150,26 @@ def _unprocessed(developer: Developer, sample: Sample) -> npt.NDArray[np.uint16]
 
 
 def _channels(
-    mosaic: bool,
+    top: int | None,
     row: np.void,
     clean: npt.NDArray[Any],
     noisy: npt.NDArray[Any],
     draws: list[npt.NDArray[Any]],
 ) -> list[tuple[npt.NDArray[Any], npt.NDArray[Any], npt.NDArray[Any]]]:
-    """Return (level, squared residual, squared model residual) of each channel or plane."""
+    """Return (level, squared residual, squared model residual) of each channel or plane.
+
+    ``top`` is the largest value of a picture, None for a mosaic.
+    """
     squared = np.mean([d * d for d in draws], axis=0)
     residual = (noisy - clean) ** 2
-    if not mosaic:
-        return [(clean[..., c], residual[..., c], squared[..., c]) for c in range(3)]
+    if top is not None:
+        # A clipped value does not say which colour it was: its noise cannot be predicted.
+        whole = (clean > 0) & (clean < top)
+        parts = [(clean[..., c], residual[..., c], squared[..., c]) for c in range(3)]
+        return [
+            (a[keep], b[keep], m[keep])
+            for (a, b, m), keep in zip(parts, np.moveaxis(whole, 2, 0), strict=True)
+        ]
     out = {}
     for (y, x), plane in np.ndenumerate(cfa.planes(cfa.PHASES[int(row["cfa"])])):
         part = (slice(y, None, 2), slice(x, None, 2))
@@ -185,6 +196,13 @@ def _curve(name: str, sums: _Sums) -> Curve:
     return Curve(
         name, sums.level / count, np.sqrt(sums.measured / count), np.sqrt(sums.model / count)
     )
+
+
+def _zero(corpus: Corpus, row: np.void) -> float:
+    """Return the stored value of no light."""
+    if corpus.recipe.stage == "raw":
+        return float(row["black"].min())
+    return LINEAR_OFFSET if corpus.recipe.stage == "linear" else 0.0
 
 
 def _top(corpus: Corpus) -> float:

@@ -2,7 +2,7 @@
 
 import functools
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from typing import Any
 
@@ -74,7 +74,7 @@ class Summary:
     finished
         Whether no shard of the whole corpus is missing.
     problems
-        (image, line) of each image of this run that could not be used.
+        (image, line) of each image of this run's part that could not be used.
     warnings
         What the user should know about the figures that were used.
     """
@@ -101,7 +101,7 @@ class Summary:
         ]
         lines += [f"warning: {line}" for line in self.warnings]
         if self.problems:
-            lines.append(f"{len(self.problems)} images could not be used:")
+            lines.append(f"images that could not be used: {len(self.problems)}")
             lines += [f"  {line}" for _, line in self.problems]
         return "\n".join(lines)
 
@@ -207,12 +207,16 @@ def synthesize(
     clean_partials(storage)
     corpus = Corpus(storage)
     shards = range(part[0] - 1, corpus.plan.shards, part[1])
+    images = {piece.image for s in shards for piece in corpus.plan.pieces(s)}
     pending = [s for s in shards if not (corpus.finished[s] and corpus.intact(s))]
+    problems = _recorded(corpus, set(shards) - set(pending))
+    if _too_many(problems, images, max_bad):
+        # An earlier run stopped here: images that were mended since are used now.
+        again = {s for s in shards if any(p.image in problems for p in corpus.plan.pieces(s))}
+        pending, problems = sorted(again | set(pending)), {}
     total = sum(len(corpus.rows_of(s)) for s in shards)
     left = sum(len(corpus.rows_of(s)) for s in pending)
-    images = {piece.image for s in shards for piece in corpus.plan.pieces(s)}
     made: list[ShardSummary] = []
-    problems: dict[int, tuple[str, bool]] = {}
     task = (
         functools.partial(_make_shard, path, root, recipe.sha256)
         if client
@@ -221,8 +225,8 @@ def synthesize(
     for summary in run(task, pending, client):
         made.append(summary)
         problems |= {image: (line, mistake) for image, line, mistake in summary.problems}
-        if len(problems) > max_bad * len(images) or len(problems) == len(images):
-            raise _too_many(job, problems, len(images), max_bad)
+        if _too_many(problems, images, max_bad):
+            raise _unusable(problems, len(images), max_bad)
         if on_shard:
             done = total - left + sum(len(corpus.rows_of(m.shard)) for m in made)
             on_shard(_progress(made, done, total, start))
@@ -327,9 +331,21 @@ def _make_shard(path: str, root: str | None, recipe_sha256: str, shard: int) -> 
     return build(job, corpus.storage, shard)
 
 
-def _too_many(
-    job: Job, problems: dict[int, tuple[str, bool]], images: int, max_bad: float
-) -> NoisegenError:
+def _recorded(corpus: Corpus, shards: set[int]) -> dict[int, tuple[str, bool]]:
+    """Return the problems of images in finished shards."""
+    return {
+        image: (line, False)
+        for shard in sorted(shards)
+        for image, line in corpus.read_facts(shard).items()
+        if line
+    }
+
+
+def _too_many(problems: Collection[int], images: Collection[int], max_bad: float) -> bool:
+    return len(problems) > max_bad * len(images) or len(problems) == len(images)
+
+
+def _unusable(problems: dict[int, tuple[str, bool]], images: int, max_bad: float) -> NoisegenError:
     lines = "; ".join(line for line, _ in list(problems.values())[:EXAMPLES])
     share = f"{len(problems)} of {images} images could not be used"
     remedy = (

@@ -3,7 +3,6 @@
 import shutil
 from dataclasses import replace
 
-import numpy as np
 import pytest
 from click.testing import CliRunner
 
@@ -228,3 +227,17 @@ def test_the_commands_name_the_shard_and_the_remedy(corpus):
     assert result.exit_code == 1
     assert "run the same synthesize" in result.stderr
     assert "1 missing, 0 damaged" in CliRunner().invoke(main, ["status", str(corpus)]).output
+
+
+@pytest.mark.parametrize("name", ["height", "sha256", "problem"])
+@pytest.mark.parametrize("damage", [deleted, lambda file: flip(file, 1)])
+def test_what_is_recorded_of_the_images_is_checked_and_mended(corpus, digest, name, damage):
+    (file,) = (corpus / "images" / name).glob("c.1*")
+    before = file.read_bytes()
+    damage(file)
+    ((shard, line),) = check.verify(pipelines.open(corpus)).damaged
+    assert shard == 1
+    assert f"images/{name}" in line
+    assert again(corpus).made == 4
+    assert file.read_bytes() == before
+    assert pipelines.open(corpus).digest() == digest
