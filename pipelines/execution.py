@@ -6,6 +6,7 @@ number of tasks is in flight, so that memory and the scheduler's work do not gro
 
 import contextlib
 import importlib
+import logging
 import tomllib
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
@@ -20,6 +21,9 @@ TASKS_PER_THREAD = 2
 
 RETRIES = 2
 """How often Dask tries a task again that failed or whose worker died."""
+
+CONNECT_SECONDS = 20.0
+"""How long a scheduler may take to answer."""
 
 
 def run(
@@ -108,7 +112,14 @@ def executor(
         yield from _started(*_read_cluster(Path(cluster)))
     elif workers:
         # One thread a process: the kernels release the GIL, but Python around them does not.
-        arguments = {"n_workers": workers, "threads_per_worker": 1, "dashboard_address": ":0"}
+        # A worker's warnings are about tasks cancelled by Ctrl-C; what goes wrong is raised here.
+        arguments = {
+            "n_workers": workers,
+            "threads_per_worker": 1,
+            "dashboard_address": ":0",
+            "silence_logs": logging.ERROR,
+            "preload": ["pipelines.worker"],
+        }
         yield from _started("distributed.LocalCluster", arguments, {})
     else:
         yield None
@@ -118,7 +129,7 @@ def _connected(address: str) -> Iterator[Any]:
     from distributed import Client
 
     try:
-        client = Client(address, timeout="20s")
+        client = Client(address, timeout=CONNECT_SECONDS)
     except (OSError, ValueError) as error:
         raise RunError(f"no Dask scheduler answers at {address}: {error}") from None
     with client:
@@ -134,9 +145,14 @@ def _started(name: str, arguments: dict[str, Any], size: dict[str, Any]) -> Iter
     except (ImportError, AttributeError) as error:
         raise InputError(f"cluster class {name} cannot be imported ({error}): install it") from None
     try:
-        cluster = factory(**arguments)
+        with _quiet():
+            cluster = factory(**arguments)
     except (TypeError, ValueError) as error:
         raise InputError(f"cluster class {name} refuses its arguments: {error}") from None
+    except (RuntimeError, OSError) as error:
+        # Workers are started by others, who say no more than that it failed.
+        reason = error.__cause__ or error.__context__ or error
+        raise RunError(f"cluster class {name} does not start: {reason}") from None
     with cluster:
         if "workers" in size:
             cluster.scale(size["workers"])
@@ -144,6 +160,18 @@ def _started(name: str, arguments: dict[str, Any], size: dict[str, Any]) -> Iter
             cluster.adapt(**size["adapt"])
         with Client(cluster) as client:
             yield client
+
+
+@contextlib.contextmanager
+def _quiet() -> Iterator[None]:
+    """Keep what Dask logs of a failure away: its exception says it in one line."""
+    logger = logging.getLogger("distributed")
+    before = logger.level
+    logger.setLevel(logging.CRITICAL)
+    try:
+        yield
+    finally:
+        logger.setLevel(before)
 
 
 def _read_cluster(path: Path) -> tuple[str, dict[str, Any], dict[str, Any]]:

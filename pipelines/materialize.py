@@ -70,7 +70,7 @@ def materialize(corpus: Corpus, out: str, *, shard_mb: int = 64) -> int:
     stored = Corpus(storage)
     made = 0
     for shard in range(stored.plan.shards):
-        if not stored.finished[shard]:
+        if not (stored.finished[shard] and stored.intact(shard)):
             items = _items(corpus, developer, stored.plan, shard)
             made += store(developer, stored.plan, storage, shard, items).samples
     return made

@@ -67,9 +67,14 @@ def target(recipe: Recipe) -> Camera | None:
 def developer(recipe: Recipe, camera: Camera | None) -> Developer:
     """Return what develops the samples of a resolved recipe."""
     model = recipe.noise or ""
-    if camera is None:
-        return Developer(recipe, Sensor(model, "adc", ("quantisation",)))
-    return Developer(recipe, Sensor(model, camera.levels.clips_at, camera.read_includes))
+    clips_at, includes = (
+        ("adc", ("quantisation",))
+        if camera is None
+        else (camera.levels.clips_at, camera.read_includes)
+    )
+    if recipe.clip == "published":
+        clips_at = "black"
+    return Developer(recipe, Sensor(model, clips_at, includes))
 
 
 def new_job(recipe: Recipe, root: str | None, shard_mb: int) -> Job:

@@ -70,6 +70,10 @@ class Recipe(BaseModel):
     tone: float | Range = Field(
         0.0, description="Tone amplification α, or a range drawn uniformly."
     )
+    clip: Literal["camera", "published"] = Field(
+        "camera",
+        description="Where noisy codes are cut: as the camera does, or at black as DualDn does.",
+    )
     border: Literal["reflect", "published"] = Field(
         "reflect",
         description="Surroundings of a patch in the ISP: its real ones, or the published zeros.",
@@ -231,11 +235,19 @@ def _first_problem(error: ValidationError) -> str:
     return f"{key}: {message} (found {problem['input']!r})" if key else message
 
 
+def _is_literal(text: str) -> bool:
+    """Tell whether a text can stand between triple apostrophes as it is."""
+    printable = all(c in "\n\t" or (c >= " " and c != "\x7f") for c in text)
+    return printable and "'''" not in text and not text.endswith("'")
+
+
 def _toml(value: object) -> str:
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, list):
         return f"[{', '.join(_toml(v) for v in value)}]"
+    if isinstance(value, str) and "\n" in value and _is_literal(value):
+        return f"'''\n{value}'''"
     if isinstance(value, str):
         # A JSON string is a TOML basic string but for the one control character JSON leaves alone.
         return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")

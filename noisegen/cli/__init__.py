@@ -11,7 +11,7 @@ from typing import Any
 import click
 
 from noisegen import __version__
-from noisegen.errors import NoisegenError
+from noisegen.errors import NoisegenError, UnknownNameError
 
 COMMANDS = {
     "synthesize": "noisegen.cli.synthesize:command",
@@ -42,10 +42,21 @@ class Commands(click.Group):
         command: click.Command = getattr(importlib.import_module(module), attribute)
         return command
 
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Find the command; name the nearest one where there is none."""
+        if args and args[0] not in COMMANDS and not args[0].startswith("-"):
+            raise UnknownNameError("command", args[0], COMMANDS, "noisegen --help lists them")
+        return super().resolve_command(ctx, args)
+
     def invoke(self, ctx: click.Context) -> Any:
         """Run the command; print the one line of an error, or its traceback with ``--debug``."""
         try:
             return super().invoke(ctx)
+        except click.UsageError as error:
+            command = error.ctx.command_path if error.ctx else "noisegen"
+            raise UsageFailure(f"{error.format_message()} ({command} --help)") from None
         except (click.ClickException, click.exceptions.Exit, click.Abort):
             raise
         except KeyboardInterrupt:
@@ -57,8 +68,22 @@ class Commands(click.Group):
             raise Failure(error) from None
 
 
-class Failure(click.ClickException):
-    """An error as the user sees it."""
+class OneLine(click.ClickException):
+    """An error that is shown as one line."""
+
+    def show(self, file: Any = None) -> None:
+        """Print the line."""
+        click.echo(f"noisegen: {' '.join(self.message.split())}", file=file, err=file is None)
+
+
+class UsageFailure(OneLine):
+    """A wrong option or argument."""
+
+    exit_code = 2
+
+
+class Failure(OneLine):
+    """An error of the work itself."""
 
     def __init__(self, error: Exception) -> None:
         if isinstance(error, NoisegenError):
@@ -67,10 +92,6 @@ class Failure(click.ClickException):
             kind = type(error).__name__
             super().__init__(f"{kind}: {error} (noisegen --debug … shows where)")
         self.exit_code = getattr(error, "exit_code", 1)  # type: ignore[misc]
-
-    def show(self, file: Any = None) -> None:
-        """Print the line."""
-        click.echo(f"noisegen: {' '.join(self.message.split())}", file=file, err=file is None)
 
 
 @click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})

@@ -13,7 +13,7 @@ PLAIN_WIDTH = 160
 """Columns of output that goes to a file or a pipe, where there is no terminal to ask."""
 
 
-@click.command("cameras")
+@click.command("cameras", short_help="List the cameras, show one, or plot its noise.")
 @click.argument("name", required=False)
 @click.option(
     "--plot",

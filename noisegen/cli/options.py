@@ -47,5 +47,23 @@ class PartType(click.ParamType):  # type: ignore[type-arg]
         return int(part), int(parts)
 
 
+class AssignmentType(click.ParamType):  # type: ignore[type-arg]
+    """A name and its value: ``size=1024``. Whole numbers become numbers."""
+
+    name = "KEY=VALUE"
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> tuple[str, str | int]:
+        """Parse the text."""
+        if isinstance(value, tuple):
+            return value
+        key, equals, text = str(value).partition("=")
+        if not (key and equals and text):
+            self.fail(f"'{value}' is not KEY=VALUE", param, ctx)
+        return key, int(text) if text.isdigit() else text
+
+
+ASSIGNMENT = AssignmentType()
 RANGE = RangeType()
 PART = PartType()

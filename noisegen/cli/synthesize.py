@@ -5,7 +5,7 @@ from typing import Any
 
 import click
 
-from noisegen.cli.options import PART, RANGE
+from noisegen.cli.options import ASSIGNMENT, PART, RANGE
 
 RUN_OPTIONS = (
     "out", "recipe_file", "root", "workers", "scheduler", "cluster", "parts", "max_bad",
@@ -30,6 +30,13 @@ RUN_OPTIONS = (
     help="Folder or URL of the data set.  [default: $NOISEGEN_SOURCES/SOURCE]",
 )
 @click.option("--split", help="Split of the data set, where it has several.")
+@click.option(
+    "--source-option",
+    "source_options",
+    type=ASSIGNMENT,
+    multiple=True,
+    help="Other option of the source, such as size=1024; may be given again.",
+)
 @click.option(
     "--camera",
     metavar="NAME|FILE.toml|as-shot",
@@ -62,6 +69,11 @@ RUN_OPTIONS = (
     help="Transfer function.  [default: srgb]",
 )
 @click.option("--tone", type=RANGE, help="Tone amplification, 0 to 1.  [default: 0]")
+@click.option(
+    "--clip",
+    type=click.Choice(["camera", "published"]),
+    help="Noisy codes are cut as the camera does, or at black.  [default: camera]",
+)
 @click.option(
     "--border",
     type=click.Choice(["reflect", "published"]),
@@ -152,9 +164,11 @@ def _recipe(options: dict[str, Any]) -> Any:
     file = options["recipe_file"]
     data = recipe.read_table(file) if file else {}
     given = {k: v for k, v in options.items() if k not in RUN_OPTIONS and v is not None}
-    split = given.pop("split", None)
-    if split is not None:
-        data["source_options"] = {**data.get("source_options", {}), "split": split}
+    own = dict(given.pop("source_options"))
+    if "split" in given:
+        own["split"] = given.pop("split")
+    if own:
+        given["source_options"] = {**data.get("source_options", {}), **own}
     if "bits" in given:
         given["bits"] = int(given["bits"])
     if str(given.get("camera", "")).endswith(".toml"):

@@ -65,6 +65,7 @@ def poisson_dark(rate, word, top, count, p, total, n):
             _RECIPROCAL[k + 2],
             _RECIPROCAL[k + 3],
         )
+        unfinished = i4(0)
         for i in range(n):
             mean = min(rate[i], RATE_SPLIT)
             unit = (f4(i4(word[i] >> u4(8))) + _HALF) * _2_24
@@ -82,6 +83,10 @@ def poisson_dark(rate, word, top, count, p, total, n):
             term *= mean * r3
             sum_ += term
             p[i], total[i], count[i] = term, sum_, c
+            unfinished |= i4(unit > sum_)
+        # The sums only grow: where all have passed their uniforms, no later term counts.
+        if unfinished == i4(0):
+            break
     # A sum of float32 terms may stay a little below 1, so a uniform above it would go on counting
     # for as long as the block's brightest pixel asks: each pixel has a limit of its own instead.
     for i in range(n):

@@ -302,6 +302,9 @@ def _separate(
     rate = np.empty(BLOCK, np.float32)
     bright = np.empty(BLOCK, np.float32)
     dark = np.empty(BLOCK, np.float32)
+    dark_rate = np.empty(BLOCK, np.float32)
+    word = np.empty(BLOCK, np.uint32)
+    place = np.empty(BLOCK, np.int32)
     p = np.empty(BLOCK, np.float32)
     total = np.empty(BLOCK, np.float32)
     least = np.empty(4, np.float32)
@@ -343,11 +346,16 @@ def _separate(
                 _electrons_row(source, rate, n, a)
                 if most[k] >= _SPLIT:
                     poisson_bright(rate, zs[k], bright, n)
-                if least[k] < _SPLIT:
-                    poisson_dark(rate, u[k], most[k], dark, p, total, n)
-                    if most[k] >= _SPLIT:
-                        for i in range(n):
-                            bright[i] = bright[i] if rate[i] >= _SPLIT else dark[i]
-                    else:
-                        bright[:n] = dark[:n]
+                if most[k] < _SPLIT:
+                    poisson_dark(rate, u[k], most[k], bright, p, total, n)
+                elif least[k] < _SPLIT:
+                    # Few pixels of a block are dark as a rule: they are gathered and done alone.
+                    few = i4(0)
+                    for i in range(n):
+                        if rate[i] < _SPLIT:
+                            place[few], dark_rate[few], word[few] = i, rate[i], u[k, i]
+                            few += i4(1)
+                    poisson_dark(dark_rate, word, _SPLIT, dark, p, total, few)
+                    for i in range(few):
+                        bright[place[i]] = dark[i]
                 _poisson_row(source, target, bright, z[k], n, a, white, rows[r])

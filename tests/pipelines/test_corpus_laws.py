@@ -206,3 +206,11 @@ def test_the_recipe_inside_makes_the_corpus_again(made, tmp_path):
     assert again.digest() == corpus.digest()
     assert again.recipe.sha256 == corpus.recipe.sha256
     assert json.loads(corpus.attributes["recipe"])["camera"] == "GP"
+
+
+def test_published_clipping_cuts_at_black_and_nothing_else_does(made, pixels):
+    options = {"stage": "raw", "exposure_ratio": 50.0, "iso": 3200.0}
+    camera = pixels(made("a.zarr", **options))["noisy"].astype(int)
+    published = pixels(made("b.zarr", clip="published", **options))["noisy"].astype(int)
+    assert (camera < 64).mean() > 0.1
+    np.testing.assert_array_equal(published, np.maximum(camera, 64))

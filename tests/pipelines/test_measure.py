@@ -21,6 +21,10 @@ STAGES = {
     "dark, amplified": {"stage": "both", "exposure_ratio": 5.0, "amplify": True},
 }
 
+BOUND = 0.2
+"""The ratio scatters by 0.04 from seed to seed: bins of few pixels weigh as much as others, and
+row noise moves whole rows. Five times that."""
+
 
 def build(tmp_path, **changes):
     options = {"iso": (400.0, 3200.0)} if changes.get("camera", "GP") == "GP" else {}
@@ -42,8 +46,8 @@ def test_measured_noise_is_the_models(tmp_path, changes):
     raw = corpus.recipe.stage == "raw"
     assert [c.name for c in curves] == (["R", "G1", "B", "G2"] if raw else ["R", "G", "B"])
     for curve in curves:
-        assert np.isfinite(curve.level).sum() >= 3
-        assert curve.ratio == pytest.approx(1, abs=0.06), curve
+        assert np.isfinite(curve.level).sum() >= 4
+        assert curve.ratio == pytest.approx(1, abs=BOUND), curve
 
 
 @pytest.mark.parametrize("stage", ["srgb", "linear", "raw"])
