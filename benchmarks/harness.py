@@ -18,11 +18,15 @@ PACKAGES = ("noisegen", "numpy", "numba", "llvmlite", "torch", "zarr", "numcodec
 
 
 def ratio(
-    baseline: Callable[[], object], subject: Callable[[], object], rounds: int = 9
+    baseline: Callable[[], object],
+    subject: Callable[[], object],
+    rounds: int = 9,
+    before: Callable[[], object] = lambda: None,
 ) -> dict[str, float]:
     """Measure how many times faster ``subject`` is than ``baseline``.
 
-    Both run once unmeasured, then in turns. Times are of this process's CPU, all threads.
+    Both run once unmeasured, then in turns. Times are of this process's CPU, all threads. What
+    clears the ground ``before`` every call is not measured.
 
     Returns
     -------
@@ -30,9 +34,12 @@ def ratio(
         Median seconds of both, their ``ratio``, and the lower and upper quartile of the rounds'
         own ratios.
     """
-    baseline()
-    subject()
-    pairs = [(cpu_seconds(baseline), cpu_seconds(subject)) for _ in range(rounds)]
+
+    def seconds(function: Callable[[], object]) -> float:
+        before()
+        return cpu_seconds(function)
+
+    pairs = [(seconds(baseline), seconds(subject)) for _ in range(rounds + 1)][1:]
     first, second = (statistics.median(column) for column in zip(*pairs, strict=True))
     low, _, high = statistics.quantiles([a / b for a, b in pairs], n=4)
     return {
@@ -65,7 +72,7 @@ def environment() -> dict[str, object]:
 
 
 def report(name: str, results: dict[str, object]) -> None:
-    """Print one bench as JSON; a path on the command line gets a copy."""
+    """Print one bench as JSON; a path as the program's first argument gets a copy."""
     text = json.dumps({"bench": name, "environment": environment(), "results": results}, indent=1)
     print(text)
     if len(sys.argv) > 1:

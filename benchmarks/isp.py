@@ -1,14 +1,14 @@
 """The fused ISP on a 12 MP mosaic, one core, against OpenCV's demosaicer and the torch pipeline.
 
-Run ``python benchmarks/isp.py [OUT.json]``. Bars: ``malvar to sRGB, 8 bit`` 0.6 of OpenCV bilinear
+Run ``python -m benchmarks.isp [OUT.json]``. Bars: ``malvar to sRGB, 8 bit`` 0.6 of OpenCV bilinear
 demosaicing, which does nothing else; ``ahd against torch`` 10. The other lines have no bar.
 """
 
 import cv2
-import harness
 import numpy as np
 import torch
 
+from benchmarks import harness
 from noisegen.isp import pipeline
 from noisegen.isp.bulk import render, unprocess
 from noisegen.isp.parameters import DEMOSAICS, HALO, IspParameters

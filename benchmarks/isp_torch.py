@@ -1,21 +1,18 @@
 """The differentiable ISP, forward and backward, against plain masked convolutions.
 
 The baseline is the ISP written down as its equations stand: masks, zero-padded convolutions of one
-channel each, ``where`` and autograd. The target is three times the baseline for every demosaicer
-that convolves, on a batch of patches as on a frame; "nearest" convolves nothing and is there for
-information. One thread, CPU seconds.
+channel each, ``where`` and autograd. Bar: three times the baseline for every demosaicer that
+convolves, on a batch of patches as on a frame; "nearest" convolves nothing and is there for
+information. One thread, CPU seconds. Run ``python -m benchmarks.isp_torch [OUT.json]``.
 """
 
-import argparse
-import json
-import statistics
-import time
 from collections.abc import Callable
 from functools import partial
 
 import torch
 from torch import Tensor
 
+from benchmarks.harness import ratio, report
 from noisegen.isp import masked, pipeline
 from noisegen.isp.color import xyz_to_srgb
 from noisegen.isp.parameters import DEMOSAICS, Demosaic
@@ -76,32 +73,15 @@ def steps(
     return partial(step, baseline), partial(step, ours)
 
 
-def ratio(baseline: Callable[[], None], ours: Callable[[], None], rounds: int) -> float:
-    """Return the median of the baseline's CPU seconds over ours, after one round of warming up."""
-
-    def seconds(run: Callable[[], None]) -> float:
-        start = time.process_time()
-        run()
-        return time.process_time() - start
-
-    return statistics.median([seconds(baseline) / seconds(ours) for _ in range(rounds + 1)][1:])
-
-
-def measure(rounds: int) -> dict[str, float]:
+def measure() -> dict[str, object]:
     """Return each figure by its name."""
     torch.set_num_threads(1)
     return {
-        f"{demosaic}, {name}, times plain": ratio(*steps(demosaic, *shape), rounds)
+        f"{demosaic}, {name}, vs plain": ratio(*steps(demosaic, *shape), rounds=7)
         for demosaic in DEMOSAICS
         for name, shape in SHAPES.items()
     }
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--rounds", type=int, default=7)
-    print(json.dumps(measure(parser.parse_args().rounds), indent=2))
-
-
 if __name__ == "__main__":
-    main()
+    report("isp_torch", measure())

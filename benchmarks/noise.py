@@ -1,13 +1,13 @@
 """Sensor noise on a 12 MP frame, uint16 in and out, one core, against NumPy.
 
-Run ``python benchmarks/noise.py [OUT.json]``. Bars: ``heteroscedastic`` 7, ``poisson-gaussian`` 20.
+Run ``python -m benchmarks.noise [OUT.json]``. Bars: ``heteroscedastic`` 7, ``poisson-gaussian`` 20.
 The other lines have no bar; they show what planes that differ, dark frames and ELD's terms cost.
 """
 
 import cv2
-import harness
 import numpy as np
 
+from benchmarks import harness
 from noisegen.random import counter
 from noisegen.sensor import Levels, NoiseParameters, add_noise, get
 

@@ -1,18 +1,12 @@
 """Writing and reading raw pairs: this store against zarr-python and against the floor.
 
 512 pairs (noisy, clean) of 256x256 mosaics, 64 pairs a shard, 134 MB before compression. The floor
-is what no store can beat: blosc on every tile and one append to one file. Each figure is the median
-over interleaved rounds of the baseline's CPU time divided by ours. Run it with
-``python benchmarks/store.py``.
+is what no store can beat: blosc on every tile and one append to one file. Run
+``python -m benchmarks.store [OUT.json]``.
 """
 
-import argparse
-import json
 import shutil
-import statistics
 import tempfile
-import time
-from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -23,6 +17,7 @@ import zarr
 from numcodecs import blosc
 from zarr.codecs import BloscCodec, Crc32cCodec
 
+from benchmarks.harness import ratio, report
 from pipelines.store import ArraySpec, SampleReader, create, open_store, write_shard
 
 PAIRS, SIDE, SHARD = 512, 256, 64
@@ -107,51 +102,39 @@ def read_zarr(path: Path, order: npt.NDArray[Any]) -> None:
             array[int(pair)]
 
 
-def ratio(baseline: Callable[[], None], ours: Callable[[], None], rounds: int) -> float:
-    """Return the median of the baseline's CPU seconds over ours, after one round of warming up."""
-
-    def seconds(run: Callable[[], None]) -> float:
-        start = time.process_time()
-        run()
-        return time.process_time() - start
-
-    return statistics.median([seconds(baseline) / seconds(ours) for _ in range(rounds + 1)][1:])
+def clear(folder: Path) -> None:
+    """Let everyone write where nothing is."""
+    for name in ("ours", "zarr", "floor"):
+        shutil.rmtree(folder / name, ignore_errors=True)
 
 
-def fresh(write: Callable[[Mosaics, Path], None], data: Mosaics, path: Path) -> None:
-    """Write where nothing is; clearing away costs all writers the same."""
-    shutil.rmtree(path, ignore_errors=True)
-    write(data, path)
-
-
-def measure(folder: Path, rounds: int) -> dict[str, float]:
+def measure(folder: Path) -> dict[str, object]:
     """Return each figure by its name."""
     data = mosaics()
     writers = {"ours": write_ours, "zarr": write_zarr, "floor": write_floor}
-    write = {name: partial(fresh, call, data, folder / name) for name, call in writers.items()}
+    write = {name: partial(call, data, folder / name) for name, call in writers.items()}
+    before = partial(clear, folder)
+    results: dict[str, object] = {
+        "write vs zarr-python": ratio(write["zarr"], write["ours"], before=before),
+        "write vs floor": ratio(write["floor"], write["ours"], before=before),
+    }
+    clear(folder)
     for call in write.values():
         call()
     order = np.random.default_rng(1).permutation(PAIRS)[:64]
     read = [partial(call, folder / "ours", order) for call in (read_zarr, read_ours)]
+    results["random read vs zarr-python"] = ratio(*read)
     size = {
         name: sum(f.stat().st_size for f in (folder / name).rglob("*") if f.is_file())
         for name in ("ours", "floor")
     }
-    return {
-        "write, times zarr-python": ratio(write["zarr"], write["ours"], rounds),
-        "write, share of the floor": ratio(write["floor"], write["ours"], rounds),
-        "random read, times zarr-python": ratio(*read, rounds),
-        "bytes, times blosc alone": size["ours"] / size["floor"],
-    }
+    results["bytes, times blosc alone"] = size["ours"] / size["floor"]
+    return results
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--rounds", type=int, default=7)
-    parser.add_argument("--folder", help="where to write; a temporary folder by default")
-    arguments = parser.parse_args()
-    with tempfile.TemporaryDirectory(dir=arguments.folder) as folder:
-        print(json.dumps(measure(Path(folder), arguments.rounds), indent=2))
+    with tempfile.TemporaryDirectory() as folder:
+        report("store", measure(Path(folder)))
 
 
 if __name__ == "__main__":

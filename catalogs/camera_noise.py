@@ -22,8 +22,10 @@ CVPR 2020 (the regressions).
 """
 
 import math
+from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from itertools import pairwise
 from typing import Annotated, Any, Literal, NamedTuple, Self, TypeVar
 
@@ -88,13 +90,15 @@ class Terms:
 
     def amplified(self, g: float) -> "Terms":
         """Return the terms after digital gain ``g``: shot scales with g, read variance with g²."""
+        if g == 1:
+            return self
         return Terms(
-            shot=_planes(np.multiply(self.shot, g)),
-            read=_planes(np.multiply(self.read, g * g)),
+            shot=_times(self.shot, g),
+            read=_times(self.read, g * g),
             row=None if self.row is None else self.row * g,
             tukey_lambda=self.tukey_lambda,
             tukey_scale=None if self.tukey_scale is None else self.tukey_scale * g,
-            bias=None if self.bias is None else _planes(np.multiply(self.bias, g)),
+            bias=None if self.bias is None else _times(self.bias, g),
         )
 
 
@@ -144,7 +148,10 @@ class Point(Section):
     @property
     def read_variance(self) -> Planes:
         """Read variance in the table's unit squared."""
-        return self.read if self.read is not None else _planes(np.square(self.read_std or 0))
+        if self.read is not None:
+            return self.read
+        r, g1, b, g2 = self.read_std or _ZEROS
+        return r * r, g1 * g1, b * b, g2 * g2
 
 
 class Table(Section):
@@ -218,33 +225,25 @@ class Table(Section):
         """Return the terms at an ISO or a gain; ``rng`` is not used, a table has no scatter."""
         unit = self._unit(full)
         if setting.iso is not None:
-            key, mode = setting.iso, int(np.searchsorted(breakpoints, setting.iso, side="right"))
-            points = [
-                p
-                for p in self.points
-                if p.iso and int(np.searchsorted(breakpoints, p.iso, side="right")) == mode
-            ]
+            key, mode = setting.iso, bisect_right(breakpoints, setting.iso)
+            points = [p for p in self.points if p.iso and bisect_right(breakpoints, p.iso) == mode]
             keys = [p.iso or 0.0 for p in points]
         else:
             key = (setting.gain or 0.0) / full[G1] * unit[G1]
             points = list(self.points)
             keys = [p.shot[G1] for p in points]
         at = _Interpolation(key, keys)
-        columns = {
-            name: [getattr(p, name) for p in points]
-            for name in ("shot", "read_variance", "row", "tukey_lambda", "tukey_scale")
-        }
-        shot, read = (
-            [at.log([c[k] for c in columns[name]]) for k in range(4)]
-            for name in ("shot", "read_variance")
-        )
-        has_row, has_tukey = "row" in self.has, "tukey-lambda" in self.has
+        a, b = points[at.lower], points[at.upper]
         return Terms(
-            shot=_planes(np.divide(shot, unit)),
-            read=_planes(np.divide(read, np.square(unit))),
-            row=at.log(columns["row"]) / unit[G1] if has_row else None,
-            tukey_lambda=at.linear(columns["tukey_lambda"]) if has_tukey else None,
-            tukey_scale=at.log(columns["tukey_scale"]) / unit[G1] if has_tukey else None,
+            shot=_over(at.log_planes(a.shot, b.shot), unit),
+            read=_over(at.log_planes(a.read_variance, b.read_variance), _times(unit, unit)),
+            row=None if a.row is None or b.row is None else at.log(a.row, b.row) / unit[G1],
+            tukey_lambda=None
+            if a.tukey_lambda is None or b.tukey_lambda is None
+            else at.linear(a.tukey_lambda, b.tukey_lambda),
+            tukey_scale=None
+            if a.tukey_scale is None or b.tukey_scale is None
+            else at.log(a.tukey_scale, b.tukey_scale) / unit[G1],
         )
 
     def modes(self, breakpoints: Sequence[float]) -> list[int]:
@@ -254,7 +253,7 @@ class Table(Section):
         return [int(n) for n in np.bincount(modes, minlength=len(breakpoints) + 1)]
 
     def _unit(self, full: Planes) -> Planes:
-        return full if self.unit == "DN" else (1.0, 1.0, 1.0, 1.0)
+        return full if self.unit == "DN" else _ONES
 
 
 class Polynomial(Section):
@@ -305,11 +304,9 @@ class Polynomial(Section):
     ) -> Terms:
         """Return the terms at an ISO; ``breakpoints`` and ``rng`` are not used."""
         iso = setting.iso or 0.0
-        unit = np.array(full if self.unit == "DN" else (1.0, 1.0, 1.0, 1.0))
-        return Terms(
-            shot=_planes(max(float(np.polyval(self.shot, iso)), 0.0) / unit),
-            read=_planes(max(float(np.polyval(self.read, iso)), 0.0) / unit**2),
-        )
+        unit = full if self.unit == "DN" else _ONES
+        shot, read = (max(float(np.polyval(p, iso)), 0.0) for p in (self.shot, self.read))
+        return Terms(shot=_over((shot,) * 4, unit), read=_over((read,) * 4, _times(unit, unit)))
 
 
 class Line(Section):
@@ -400,18 +397,18 @@ class Regression(Section):
         K = setting.gain if setting.iso is None else setting.iso * (self.gain_per_iso or math.nan)
         K = K or math.nan
         z = (0.0, 0.0, 0.0) if rng is None else tuple(float(v) for v in rng.standard_normal(3))
-        read = self.gaussian_read.scale(K, z[0])
+        normalised = _over((self.gaussian_read.scale(K, z[0]),) * 4, full)
         return Terms(
-            shot=_planes(K / np.array(full)),
-            read=_planes((read / np.array(full)) ** 2),
+            shot=_over((K,) * 4, full),
+            read=_times(normalised, normalised),
             row=self.row.scale(K, z[2]) / full[G1] if self.row else None,
             tukey_lambda=self._step(self.tukey_lambda, K) if self.tukey_lambda else None,
             tukey_scale=self.tukey_read.scale(K, z[1]) / full[G1] if self.tukey_read else None,
-            bias=_planes(np.divide(self._step(self.bias, K), full)) if self.bias else None,
+            bias=_over(self._step(self.bias, K), full) if self.bias else None,
         )
 
     def _step(self, steps: Sequence[_T], K: float) -> _T:
-        low, high = np.log(self.gain)
+        low, high = _logs(self.gain)
         place = 0.0 if high == low else (math.log(K) - low) / (high - low)
         return steps[round(min(max(place, 0.0), 1.0) * (len(steps) - 1))]
 
@@ -475,38 +472,62 @@ Noise = Annotated[Table | Polynomial | Regression | Prior, Field(discriminator="
 
 def log_uniform(rng: np.random.Generator, between: Range) -> float:
     """Draw a number whose logarithm is uniform; always one uniform, also for an empty range."""
-    low, high = np.log(between)
+    low, high = _logs(between)
     return min(max(math.exp(low + (high - low) * rng.random()), between[0]), between[1])
 
 
+@lru_cache
+def _logs(between: Range) -> Range:
+    # A camera draws from few ranges, once for every patch.
+    low, high = np.log(between).tolist()
+    return low, high
+
+
 class _Interpolation:
-    """Place of a key among increasing keys, the end intervals continued outwards."""
+    """Place of a key among increasing keys, the end intervals continued outwards.
+
+    The key lies ``t`` of the way from ``keys[lower]`` to ``keys[upper]`` in logarithms; values at
+    these two are what the methods take.
+    """
 
     def __init__(self, key: float, keys: Sequence[float]) -> None:
         self.lower = self.upper = 0
         self.t = 0.0
         if len(keys) > 1:
-            self.lower = int(
-                np.clip(np.searchsorted(keys, key, side="right") - 1, 0, len(keys) - 2)
-            )
+            self.lower = min(max(bisect_right(keys, key) - 1, 0), len(keys) - 2)
             self.upper = self.lower + 1
             below, above = keys[self.lower], keys[self.upper]
             self.t = math.log(key / below) / math.log(above / below)
 
-    def linear(self, values: Sequence[float]) -> float:
+    def linear(self, a: float, b: float) -> float:
         """Interpolate the values themselves."""
-        return (1 - self.t) * values[self.lower] + self.t * values[self.upper]
+        return (1 - self.t) * a + self.t * b
 
-    def log(self, values: Sequence[float]) -> float:
+    def log(self, a: float, b: float) -> float:
         """Interpolate the logarithms; linear, and at least 0, where a value is 0."""
-        a, b = values[self.lower], values[self.upper]
         if self.t in (0, 1):
             return b if self.t else a
         if a > 0 and b > 0:
             return math.exp((1 - self.t) * math.log(a) + self.t * math.log(b))
-        return max(self.linear(values), 0.0)
+        return max(self.linear(a, b), 0.0)
+
+    def log_planes(self, a: Planes, b: Planes) -> Planes:
+        """Interpolate the logarithms plane by plane."""
+        log = self.log
+        return log(a[0], b[0]), log(a[1], b[1]), log(a[2], b[2]), log(a[3], b[3])
 
 
-def _planes(values: Any) -> Planes:
-    r, g1, b, g2 = (float(v) for v in np.broadcast_to(values, 4))
-    return r, g1, b, g2
+_ZEROS: Planes = (0.0, 0.0, 0.0, 0.0)
+_ONES: Planes = (1.0, 1.0, 1.0, 1.0)
+
+
+# Plain floats: on four numbers NumPy's calls cost ten times as much, for every patch.
+
+
+def _times(values: Planes, by: float | Planes) -> Planes:
+    r, g1, b, g2 = (by,) * 4 if isinstance(by, int | float) else by
+    return values[0] * r, values[1] * g1, values[2] * b, values[3] * g2
+
+
+def _over(values: Planes, by: Planes) -> Planes:
+    return values[0] / by[0], values[1] / by[1], values[2] / by[2], values[3] / by[3]

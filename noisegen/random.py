@@ -1,12 +1,14 @@
 """Where every random number of noisegen comes from.
 
-Two kinds of generator, and no others anywhere in the project:
+Three kinds of generator, and no others anywhere in the project:
 
 * :func:`generator` seeds NumPy's Philox from ``SeedSequence(seed, spawn_key=(stream, *key))``. It
   draws everything that is not a pixel: places of crops, ISO, white balance, exposure, scenes.
 * :func:`counter` gives the key and the fixed counter words of the Philox 4x32-10 field that the
   kernels of :mod:`noisegen.kernels` evaluate at a pixel's place in the full frame. The noise of a
   pixel is so a function of (seed, sample, draw, stream, y, x) alone.
+* :func:`torch_generator` seeds torch's own generators, for noise drawn on batches in training. The
+  numbers depend on the device and on the version of torch.
 
 References
 ----------
@@ -14,9 +16,12 @@ J. Salmon et al., "Parallel random numbers: as easy as 1, 2, 3", SC 2011.
 """
 
 from enum import IntEnum
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
+
+if TYPE_CHECKING:
+    import torch
 
 
 class Stream(IntEnum):
@@ -68,6 +73,30 @@ def generator(seed: int, stream: Stream, *key: int) -> np.random.Generator:
     """
     sequence = np.random.SeedSequence(seed, spawn_key=(int(stream), *key))
     return np.random.Generator(np.random.Philox(sequence))
+
+
+def torch_generator(
+    seed: int, stream: Stream, *key: int, device: "torch.device | str" = "cpu"
+) -> "torch.Generator":
+    """Return a torch generator of ``(seed, stream, *key)`` on a device.
+
+    Parameters
+    ----------
+    seed, stream, key
+        As in :func:`generator`; the numbers are others.
+    device
+        Where the numbers are wanted.
+
+    Notes
+    -----
+    The generator's seed has 64 bits, of which torch's CPU generator (2.13) uses the lower 32: among
+    n generators on the CPU, two are alike with odds of about n²/2³³.
+    """
+    import torch  # most of noisegen runs without it
+
+    sequence = np.random.SeedSequence(seed, spawn_key=(int(stream), *key))
+    words = sequence.generate_state(1, np.uint64)
+    return torch.Generator(device).manual_seed(int(words[0]))
 
 
 def counter(seed: int, sample: int, draw: int = 0) -> Counter:

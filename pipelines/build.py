@@ -8,9 +8,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from pipelines import digest
+from pipelines import digest, parameters
 from pipelines.develop import Developer
-from pipelines.parameters import PARAMETERS
 from pipelines.plan import Plan
 from pipelines.schema import PROBLEM_BYTES, TILE, metadata_specs, pixel_specs
 from pipelines.shard import ImageFacts, Job, Patch, patches
@@ -83,16 +82,16 @@ def store(
     # Zeros stand in for samples that could not be made: every chunk of a shard is there.
     blank = {spec.name: np.zeros(spec.chunk[1:], spec.stored) for spec in specs}
     facts: list[ImageFacts] = []
-    tables: list[npt.NDArray[np.void]] = []
+    rows: list[bytes] = []
     digests: list[bytes] = []
     for item in items:
         if isinstance(item, ImageFacts):
             facts.append(item)
             continue
-        tables.append(item.rows)
+        rows.append(item.rows.tobytes())
         digests += _store(item, builders, blank)
     written = sum(builder.finish() for builder in builders.values())
-    table = np.concatenate(tables)
+    table = parameters.table(b"".join(rows))
     written += _write_parameters(storage, plan, table, shard)
     written += _write_images(storage, plan, facts)
     manifest = metadata_specs(plan)["manifest"]
@@ -157,14 +156,14 @@ def _write_parameters(storage: Storage, plan: Plan, table: npt.NDArray[np.void],
             shard,
             np.ascontiguousarray(table[parameter.name]),
         )
-        for parameter in PARAMETERS
+        for parameter in parameters.PARAMETERS
     )
 
 
 def _write_images(storage: Storage, plan: Plan, facts: list[ImageFacts]) -> int:
-    """Write the rows of the shard's images; a chunk of them belongs to this shard alone.
+    """Write the rows of the shard's images, a chunk of them at a time.
 
-    Shards that share one image write the same bytes.
+    Shards that share an image write the same bytes.
     """
     columns: dict[str, npt.NDArray[Any]] = {
         "height": np.array([fact.height for fact in facts], np.uint32),
@@ -173,10 +172,11 @@ def _write_images(storage: Storage, plan: Plan, facts: list[ImageFacts]) -> int:
         "perceptual_hash": _bytes([fact.perceptual_hash for fact in facts]),
         "problem": encode_text([_short(fact.problem) for fact in facts], PROBLEM_BYTES),
     }
-    specs = metadata_specs(plan)
-    chunk = facts[0].image // plan.images_per_shard
+    specs, own = metadata_specs(plan), plan.images_per_shard
     return sum(
-        write_chunk(storage, specs[f"images/{name}"], chunk, rows) for name, rows in columns.items()
+        write_chunk(storage, specs[f"images/{name}"], facts[at].image // own, rows[at : at + own])
+        for name, rows in columns.items()
+        for at in range(0, len(facts), own)
     )
 
 
@@ -185,4 +185,8 @@ def _bytes(rows: list[bytes]) -> npt.NDArray[np.uint8]:
 
 
 def _short(line: str) -> str:
-    return line.encode()[:PROBLEM_BYTES].decode(errors="ignore").replace("\0", "")
+    return (
+        line.encode("utf-8", "backslashreplace")[:PROBLEM_BYTES]
+        .decode(errors="ignore")
+        .replace("\0", "")
+    )

@@ -70,7 +70,7 @@ def status(corpus: Corpus) -> Status:
         len(whole),
         tuple(sorted(damaged)),
         len(corpus),
-        int(sum(corpus.read_rows(s)["valid"].sum() for s in whole)),
+        sum(corpus.valid_samples(s) for s in whole),
         tuple(problems(corpus)),
     )
 
@@ -103,7 +103,13 @@ def verify(
         Take damaged shards out of the manifest, so that the next run makes them again.
     on_shard
         Called with the number of each shard that was compared.
+
+    Raises
+    ------
+    DamagedCorpusError
+        If the names, scenes or splits of the images are damaged, which belong to no shard.
     """
+    corpus.images  # noqa: B018 - read whole, checksums and all
     damaged = [(shard, "its manifest entry is damaged") for shard in corpus.damaged_entries]
     sound = []
     for shard in map(int, np.flatnonzero(corpus.finished)):

@@ -1,5 +1,6 @@
 """Reading a corpus: stored or lazy, finished or still being made."""
 
+import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
@@ -8,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+from blake3 import blake3
 
 from noisegen import __version__
 from noisegen.errors import CorpusMismatchError, DamagedCorpusError, MissingDataError
@@ -181,6 +183,11 @@ class Corpus:
         names, scenes = (tuple(decode_text(rows)) for rows in text)
         return Images(names, scenes, self.reader("images/split").rows(0, self.plan.images))
 
+    def identity(self) -> str:
+        """Return a hash of what the corpus is to hold: its description and its images."""
+        text = json.dumps(self.attributes, sort_keys=True) + "\0".join(self.images.names)
+        return blake3(text.encode("utf-8", "surrogateescape")).hexdigest()
+
     def rows_of(self, shard: int) -> range:
         """Return the numbers of a shard's samples."""
         patches, draws = self.plan.patches_of(shard), self.plan.draws
@@ -194,6 +201,11 @@ class Corpus:
             stored = self.reader(f"params/{parameter.name}").rows(rows.start, rows.stop)
             table[parameter.name] = stored
         return table
+
+    def valid_samples(self, shard: int) -> int:
+        """Return how many samples of a finished shard are there."""
+        rows = self.rows_of(shard)
+        return int(self.reader("params/valid").rows(rows.start, rows.stop).sum())
 
     def read_facts(self, shard: int) -> dict[int, str]:
         """Return, for each image of a shard, why it could not be used; empty where it could.

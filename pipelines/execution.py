@@ -8,7 +8,7 @@ import contextlib
 import importlib
 import logging
 import tomllib
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -28,8 +28,10 @@ CONNECT_SECONDS = 20.0
 
 def run(
     task: Callable[[int], Result], shards: Iterable[int], client: Any | None = None
-) -> Iterator[Result]:
+) -> Generator[Result, None, None]:
     """Yield ``task(shard)`` for all shards, in any order.
+
+    Close the generator to call off what is still being made.
 
     Parameters
     ----------
@@ -51,7 +53,7 @@ def _on_dask(task: Callable[[int], Result], shards: Iterable[int], client: Any) 
 
     waiting = iter(shards)
     window = max(1, TASKS_PER_THREAD * sum(client.nthreads().values()))
-    running = as_completed()
+    running = as_completed(loop=client.loop)
     in_flight: set[Any] = set()
 
     def submit() -> None:
@@ -129,7 +131,7 @@ def _connected(address: str) -> Iterator[Any]:
     from distributed import Client
 
     try:
-        client = Client(address, timeout=CONNECT_SECONDS)
+        client = Client(address, timeout=CONNECT_SECONDS, set_as_default=False)
     except (OSError, ValueError) as error:
         raise RunError(f"no Dask scheduler answers at {address}: {error}") from None
     with client:
@@ -158,7 +160,7 @@ def _started(name: str, arguments: dict[str, Any], size: dict[str, Any]) -> Iter
             cluster.scale(size["workers"])
         if "adapt" in size:
             cluster.adapt(**size["adapt"])
-        with Client(cluster) as client:
+        with Client(cluster, set_as_default=False) as client:
             yield client
 
 

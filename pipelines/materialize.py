@@ -3,15 +3,16 @@
 from collections.abc import Iterator
 from typing import Any
 
-from noisegen.errors import CorpusMismatchError, InputError
+from noisegen.errors import InputError
 from pipelines import plan as plans
-from pipelines import schema
-from pipelines.build import store, write_image_names
+from pipelines import prepare, schema
+from pipelines.begin import write
+from pipelines.build import store
 from pipelines.corpus import Corpus
 from pipelines.develop import Developer
 from pipelines.plan import Plan
 from pipelines.shard import ImageFacts, Patch
-from pipelines.store import MARK, create, decode_text, encode_text, open_store, read_attributes
+from pipelines.store import decode_text, open_store
 
 
 def materialize(corpus: Corpus, out: str, *, shard_mb: int = 64) -> int:
@@ -47,27 +48,15 @@ def materialize(corpus: Corpus, out: str, *, shard_mb: int = 64) -> int:
     old = corpus.plan
     size = schema.bytes_per_patch(developer)
     plan = plans.make(recipe, old.images, old.per_image, old.patches, size, shard_mb << 20)
-    names, scenes = list(corpus.images.names), list(corpus.images.scenes)
-    widths = (encode_text(names).shape[1], encode_text(scenes).shape[1])
-    specs = [
-        *schema.pixel_specs(developer, plan),
-        *schema.metadata_specs(plan).values(),
-        *schema.name_specs(plan, *widths),
-    ]
     attributes: dict[str, Any] = {
         **corpus.attributes,
         "recipe": recipe.to_json(),
         "recipe_sha256": recipe.sha256,
         "plan": vars(plan),
     }
-    storage = open_store(out)
-    create(storage, specs, {MARK: attributes})
-    if read_attributes(storage)[MARK].get("recipe_sha256") != recipe.sha256:
-        raise CorpusMismatchError(
-            f"{storage.url}: holds a corpus of another recipe; choose another --out"
-        )
-    write_image_names(storage, names, scenes, corpus.images.split)
-    stored = Corpus(storage)
+    storage = open_store(prepare.absolute(out))
+    images = corpus.images
+    stored = write(storage, developer, plan, images.names, images.scenes, images.split, attributes)
     made = 0
     for shard in range(stored.plan.shards):
         if not (stored.finished[shard] and stored.intact(shard)):

@@ -41,19 +41,23 @@ class Curve:
     ----------
     name
         Channel ("R", "G", "B") or plane ("R", "G1", "B", "G2").
+    pixels
+        (bins,) number of pixels; NaN where there are too few.
     level, measured, model
         (bins,) mean clean level and standard deviations, in stored units; NaN in empty bins.
     """
 
     name: str
+    pixels: npt.NDArray[np.float64]
     level: npt.NDArray[np.float64]
     measured: npt.NDArray[np.float64]
     model: npt.NDArray[np.float64]
 
     @property
     def ratio(self) -> float:
-        """Measured over model variance, over all bins weighted alike; 1 when they agree."""
-        return float(np.nanmean(self.measured**2) / np.nanmean(self.model**2))
+        """Measured over model variance, of all pixels; 1 when they agree, NaN without pixels."""
+        model = np.nansum(self.pixels * self.model**2)
+        return float(np.nansum(self.pixels * self.measured**2) / model) if model else float("nan")
 
 
 @dataclass
@@ -194,7 +198,11 @@ def _add(
 def _curve(name: str, sums: _Sums) -> Curve:
     count = np.where(sums.count >= MIN_PIXELS, sums.count, np.nan)
     return Curve(
-        name, sums.level / count, np.sqrt(sums.measured / count), np.sqrt(sums.model / count)
+        name,
+        count,
+        sums.level / count,
+        np.sqrt(sums.measured / count),
+        np.sqrt(sums.model / count),
     )
 
 

@@ -3,7 +3,7 @@
 A corpus has ``images x per_image x draws`` rows (the last image may give fewer patches). Row
 ``r`` is draw ``r % draws`` of patch ``r // draws``; patch ``p`` is number ``p % per_image`` of
 image ``p // per_image``. A shard is a run of rows that holds all samples of a few images, so that a
-file is decoded once; only an image that alone overflows a shard is spread over several.
+file is decoded once; only images that overflow a shard are spread over several.
 """
 
 import math
@@ -15,6 +15,10 @@ from pipelines.recipe import Recipe
 
 SHARD_BYTES = 64 << 20
 """Pixels in a shard, before compression, over all its arrays: 64 MB unless asked otherwise."""
+
+
+LARGEST_PATCH_BYTES = 2 << 30
+"""A patch with all its draws lies in one shard, which is held in memory while it is made."""
 
 
 @dataclass(frozen=True)
@@ -67,7 +71,7 @@ class Plan:
 
     @property
     def images_per_shard(self) -> int:
-        """Images whose rows under ``images/`` one shard writes."""
+        """Images in a chunk of ``images/``: those of one shard, or 1 where shards share images."""
         return max(1, self.patches_per_shard // self.per_image)
 
     def patches_of(self, shard: int) -> range:
@@ -109,6 +113,7 @@ def selection(
     if recipe.count is None:
         images = ENDLESS_IMAGES if available is None else available
         per_image = recipe.per_image or default_per_image
+        _check_keys(images, per_image)
         return images, per_image, images * per_image
     count = recipe.count
     if recipe.per_image is not None or available is None:
@@ -116,12 +121,22 @@ def selection(
     else:
         per_image = math.ceil(count / available)
     images = math.ceil(count / per_image)
+    _check_keys(images, per_image)
     if available is not None and images > available:
         raise RecipeError(
             f"count: {count} samples at {per_image} an image need {images} images, the source has "
             f"{available}; raise per_image to {math.ceil(count / available)} or leave it away"
         )
     return images, per_image, count
+
+
+def _check_keys(images: int, per_image: int) -> None:
+    # The noise of a patch is keyed by its number, which has 32 bits.
+    if images * per_image >= 1 << 32:
+        raise RecipeError(
+            f"count: {images} images of {per_image} patches are more than the 2**32 that one seed "
+            "can tell apart; make several corpora with seeds of their own"
+        )
 
 
 ENDLESS_IMAGES = 16
@@ -141,12 +156,22 @@ def make(
     bytes_per_patch: int,
     shard_bytes: int,
 ) -> Plan:
-    """Cut the rows into shards of about ``shard_bytes``, whole images where they fit."""
+    """Cut the rows into shards of about ``shard_bytes``, whole images where they fit.
+
+    Raises
+    ------
+    RecipeError
+        If the draws of one patch do not fit into a shard.
+    """
+    if bytes_per_patch > LARGEST_PATCH_BYTES:
+        raise RecipeError(
+            f"draws: {recipe.draws} draws of one patch take {bytes_per_patch / 1e9:.1f} GB, which "
+            "must fit into one shard; lower draws or use lazy"
+        )
     fit = max(1, shard_bytes // bytes_per_patch)
-    per_shard = fit // per_image * per_image if fit >= per_image else _part(per_image, fit)
+    if fit >= per_image:
+        per_shard = fit // per_image * per_image
+    else:
+        # Shards of equal length; the last one of an image may hold the first patches of the next.
+        per_shard = math.ceil(per_image / math.ceil(per_image / fit))
     return Plan(images, per_image, patches, recipe.draws, min(per_shard, images * per_image))
-
-
-def _part(per_image: int, fit: int) -> int:
-    # Shards of one image must not reach into the next, so their length divides the image's.
-    return next(n for n in range(fit, 0, -1) if per_image % n == 0)

@@ -1,5 +1,6 @@
 """From a recipe to a job: names looked up, everything checked before a byte is written."""
 
+from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from noisegen.errors import CorpusMismatchError, InputError, MissingDataError
 from pipelines import plan as plans
 from pipelines.corpus import Corpus
 from pipelines.develop import Developer, Sensor
+from pipelines.plan import Plan
 from pipelines.recipe import Recipe
 from pipelines.schema import bytes_per_patch
 from pipelines.shard import Job
@@ -37,8 +39,12 @@ def resolve(recipe: Recipe) -> Recipe:
     if recipe.camera.endswith(".toml") and recipe.camera_file is None:
         own = cameras.load(recipe.camera)
         changes = {"camera": own.name, "camera_file": own.toml}
+    elif recipe.camera_file is not None:
+        _check_name(recipe.camera, recipe.camera_file)
     camera = target(recipe.model_copy(update=changes))
     if camera is None:
+        if recipe.iso == "as-shot":
+            raise InputError("camera 'as-shot' is at the file's own ISO already: leave --iso away")
         if recipe.iso is not None or recipe.gain is not None:
             raise InputError("camera 'as-shot' takes ISO and gain of each file: leave them away")
         model = recipe.noise or "heteroscedastic"
@@ -49,10 +55,27 @@ def resolve(recipe: Recipe) -> Recipe:
             )
     else:
         model = recipe.noise or camera.default_model
-        camera.check(model=model, iso=recipe.iso, gain=recipe.gain)
+        iso = None if recipe.iso == "as-shot" else recipe.iso
+        if recipe.iso == "as-shot" and camera.iso_range is None:
+            raise InputError(
+                f"camera {camera.name} is not set by ISO, so it cannot follow a file's: leave "
+                "--iso away or give --gain"
+            )
+        camera.check(model=model, iso=iso, gain=recipe.gain)
         # A catalog camera goes along as well: its figures may be mended in a later release.
         changes |= {"camera": camera.name, "camera_file": camera.toml}
     return recipe.model_copy(update={**changes, "noise": model})
+
+
+def _check_name(name: str, text: str) -> None:
+    """Refuse a catalog camera's name over another camera's figures."""
+    if name in cameras.names():
+        inside, known = cameras.parse(text, name, f"camera {name}").title, cameras.load(name).title
+        if inside != known:
+            raise InputError(
+                f"camera: the recipe says {name}, its camera_file is '{inside}'; "
+                "delete camera_file (and noise) to use the catalog's camera"
+            )
 
 
 def target(recipe: Recipe) -> Camera | None:
@@ -77,7 +100,18 @@ def developer(recipe: Recipe, camera: Camera | None) -> Developer:
     return Developer(recipe, Sensor(model, clips_at, includes))
 
 
-def new_job(recipe: Recipe, root: str | None, shard_mb: int) -> Job:
+@dataclass(frozen=True)
+class Layout:
+    """A corpus as it would be, before any of its images is named."""
+
+    plan: Plan
+    camera: Camera | None
+    developer: Developer
+    source: Source
+    listed: tuple[ImageRef, ...] | None
+
+
+def layout(recipe: Recipe, root: str | None, shard_mb: int) -> Layout:
     """Plan a corpus that does not exist yet.
 
     Parameters
@@ -90,12 +124,10 @@ def new_job(recipe: Recipe, root: str | None, shard_mb: int) -> Job:
         Uncompressed pixels of a shard, in MB.
     """
     entry = sources.entry(recipe.source)
-    endless = not entry.needs_root
-    if endless:
-        images, per_image, patches = plans.selection(recipe, None, entry.default_per_image)
-        source = _endless(recipe, root, images)
-        refs = source.images()
-    else:
+    camera = target(recipe)
+    made = developer(recipe, camera)
+    listed = None
+    if entry.needs_root:
         source = sources.open(recipe.source, root, **recipe.source_options)
         listed = source.images()
         if not listed:
@@ -103,12 +135,20 @@ def new_job(recipe: Recipe, root: str | None, shard_mb: int) -> Job:
                 f"no images of source '{recipe.source}' under {root or 'its root'}; "
                 f"'noisegen sources {recipe.source}' shows the layout it expects"
             )
-        images, per_image, patches = plans.selection(recipe, len(listed), entry.default_per_image)
-        refs = tuple(listed[i] for i in plans.spread(len(listed), images))
-    camera = target(recipe)
-    made = developer(recipe, camera)
+    available = None if listed is None else len(listed)
+    images, per_image, patches = plans.selection(recipe, available, entry.default_per_image)
+    if listed is None:
+        source = _generated(recipe, root, images)
     plan = plans.make(recipe, images, per_image, patches, bytes_per_patch(made), shard_mb << 20)
-    return Job(recipe, plan, source, refs, camera, made)
+    return Layout(plan, camera, made, source, listed)
+
+
+def new_job(recipe: Recipe, root: str | None, shard_mb: int) -> Job:
+    """Plan a corpus that does not exist yet, and name its images; see :func:`layout`."""
+    made = layout(recipe, root, shard_mb)
+    listed = made.source.images() if made.listed is None else made.listed
+    refs = tuple(listed[i] for i in plans.spread(len(listed), made.plan.images))
+    return Job(recipe, made.plan, made.source, refs, made.camera, made.developer)
 
 
 def job_of(corpus: Corpus, root: str | None) -> Job:
@@ -116,7 +156,7 @@ def job_of(corpus: Corpus, root: str | None) -> Job:
     recipe = corpus.recipe
     names = corpus.images
     source = (
-        _endless(recipe, root, corpus.plan.images)
+        _generated(recipe, root, corpus.plan.images)
         if not sources.entry(recipe.source).needs_root
         else sources.open(recipe.source, root, **recipe.source_options)
     )
@@ -127,13 +167,13 @@ def job_of(corpus: Corpus, root: str | None) -> Job:
 
 
 @lru_cache(maxsize=4)
-def opened(path: str, root: str | None, recipe_sha256: str) -> tuple[Corpus, Job]:
+def opened(path: str, root: str | None, identity: str) -> tuple[Corpus, Job]:
     """Return a corpus and its job, kept for the next shard that this process makes.
 
-    The recipe's hash is asked for because a path may be overwritten while a worker lives.
+    The corpus's identity is asked for because a path may be overwritten while a worker lives.
     """
     corpus = Corpus(path)
-    if corpus.recipe.sha256 != recipe_sha256:
+    if corpus.identity() != identity:
         raise CorpusMismatchError(
             f"{path}: overwritten with another recipe while it was being made"
         )
@@ -142,21 +182,29 @@ def opened(path: str, root: str | None, recipe_sha256: str) -> tuple[Corpus, Job
 
 def splits(scenes: list[str]) -> npt.NDArray[np.uint8]:
     """Return the split of each scene, by its hash: new scenes never move old ones."""
-    percent = [int.from_bytes(blake3(scene.encode()).digest()[:8]) % 100 for scene in scenes]
+    encoded = [scene.encode("utf-8", "surrogateescape") for scene in scenes]
+    percent = [int.from_bytes(blake3(scene).digest()[:8]) % 100 for scene in encoded]
     return np.array([2 if p < TEST else 1 if p < TEST + VAL else 0 for p in percent], np.uint8)
 
 
 def absolute(path: str) -> str:
     """Return a path that means the same in every process of this machine; URLs stay."""
-    return path if "://" in path or "::" in path else str(Path(path).absolute())
+    return path if "://" in path or "::" in path else str(Path(path).expanduser().absolute())
 
 
-def _endless(recipe: Recipe, root: str | None, images: int) -> Source:
+def _generated(recipe: Recipe, root: str | None, images: int) -> Source:
     """Open a generated source for as many images as are wanted, on the recipe's seed."""
+    if root is not None:
+        raise InputError(f"source '{recipe.source}' is generated: leave --root away")
     entry = sources.entry(recipe.source)
     options = dict(recipe.source_options)
+    if "count" in options:
+        raise InputError(
+            f"source '{recipe.source}' makes as many images as are needed: say how many samples "
+            "with count and per_image, not with the source's option"
+        )
     if "count" in entry.options:
         options["count"] = images
     if "seed" in entry.options:
         options.setdefault("seed", recipe.seed)
-    return sources.open(recipe.source, root, **options)
+    return sources.open(recipe.source, None, **options)

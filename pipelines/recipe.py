@@ -42,8 +42,10 @@ class Recipe(BaseModel):
         None, description="Text of the TOML file of a camera that is not in the catalog."
     )
     noise: str | None = Field(None, description="Noise model; none: the camera's own.")
-    iso: float | Range | None = Field(
-        None, description="ISO, or a range drawn log-uniformly; none: the camera's range."
+    iso: float | Range | Literal["as-shot"] | None = Field(
+        None,
+        description="ISO, a range drawn log-uniformly, or 'as-shot': each raw file's own; none: "
+        "the camera's range.",
     )
     gain: float | Range | None = Field(
         None, description="Gain in DN per electron, or a range, for cameras without ISO."
@@ -53,13 +55,16 @@ class Recipe(BaseModel):
         None, description="Bits of a stored sRGB value; none: 8. Other stages have their own."
     )
     lazy: bool = Field(False, description="Keep the clean mosaic; compute the rest when read.")
-    patch: Annotated[int, Field(ge=8, le=8192, multiple_of=2)] = Field(
-        128, description="Height and width of a sample in pixels, even."
+    without: tuple[Literal["shot", "read", "row", "bias"], ...] = Field(
+        (), description="Noise terms that are switched off."
     )
-    per_image: Annotated[int, Field(ge=1)] | None = Field(
+    patch: int = Field(128, description="Height and width of a sample in pixels, even.")
+    per_image: Annotated[int, Field(ge=1, lt=1 << 32)] | None = Field(
         None, description="Patches an image; none: the source's default, or what count asks for."
     )
-    count: Annotated[int, Field(ge=1)] | None = Field(None, description="Patches in all.")
+    count: Annotated[int, Field(ge=1, lt=1 << 32)] | None = Field(
+        None, description="Patches in all."
+    )
     draws: Annotated[int, Field(ge=1, lt=1 << 24)] = Field(
         1, description="Noise draws of each clean patch; each is a sample of its own."
     )
@@ -86,8 +91,12 @@ class Recipe(BaseModel):
 
     @model_validator(mode="after")
     def _holds_together(self) -> Self:
-        for name in ("iso", "gain", "exposure_ratio"):
+        if self.patch % 2 or not 8 <= self.patch <= 8192:
+            raise ValueError(f"patch: {self.patch} is not an even number from 8 to 8192")
+        for name in ("gain", "exposure_ratio"):
             _check_range(name, getattr(self, name), low=0.0, open_low=True)
+        if self.iso != "as-shot":
+            _check_range("iso", self.iso, low=0.0, open_low=True)
         _check_range("tone", self.tone, low=0.0, high=1.0)
         if self.exposure_ratio is not None and _ends(self.exposure_ratio)[0] < 1:
             raise ValueError("exposure_ratio: 1 or more (how many times less light the input gets)")

@@ -1,35 +1,22 @@
 """Making a corpus: what is missing is made, by this process or by Dask, and nothing twice."""
 
+import contextlib
 import functools
 import time
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Generator
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-import noisegen
-import noisegen.random
-from catalogs import sources
-from noisegen.errors import CorpusMismatchError, InputError, NoisegenError, RunError
+from noisegen.errors import InputError, NoisegenError, RunError
 from pipelines import prepare, schema
-from pipelines import recipe as recipes
-from pipelines.build import ShardSummary, build, write_image_names
+from pipelines.begin import begin
+from pipelines.build import ShardSummary, build
 from pipelines.corpus import Corpus
 from pipelines.execution import run
 from pipelines.recipe import Recipe
-from pipelines.shard import Job
-from pipelines.store import (
-    MARK,
-    ArraySpec,
-    Storage,
-    clean_partials,
-    create,
-    encode_text,
-    open_store,
-    read_attributes,
-    remove,
-)
+from pipelines.store import clean_partials, open_store, remove, write_chunk
 
 EXAMPLES = 3
 """How many unusable images an error names."""
@@ -134,11 +121,13 @@ class DryRun:
 
 def dry_run(recipe: Recipe, *, root: str | None = None, shard_mb: int = 64) -> DryRun:
     """Plan a corpus and write nothing."""
-    job = prepare.new_job(prepare.resolve(recipe), root, shard_mb)
-    patch_bytes = schema.bytes_per_patch(job.developer)
-    plan = job.plan
+    made = prepare.layout(
+        prepare.resolve(recipe), prepare.absolute(root) if root else None, shard_mb
+    )
+    patch_bytes = schema.bytes_per_patch(made.developer)
+    plan = made.plan
     return DryRun(
-        job.recipe,
+        made.developer.recipe,
         plan.images,
         plan.samples,
         plan.shards,
@@ -200,135 +189,99 @@ def synthesize(
         raise InputError(f"part {part[0]} of {part[1]}: give i from 1 to n")
     if not 0 <= max_bad <= 1:
         raise InputError(f"max_bad {max_bad}: a share from 0 to 1")
+    if not str(out):
+        raise InputError("out is empty: give the path or URL of the store")
     recipe = prepare.resolve(recipe)
     path, root = prepare.absolute(str(out)), prepare.absolute(root) if root else None
+    if client is not None and path.startswith("memory:"):
+        raise InputError(
+            f"{out} lives in this process's memory, where no worker can write: use a path"
+        )
     storage = open_store(path)
-    job = _begin(storage, recipe, root, overwrite, shard_mb)
+    begun = begin(storage, recipe, root, overwrite, shard_mb)
     clean_partials(storage)
-    corpus = Corpus(storage)
+    corpus = begun.corpus
     shards = range(part[0] - 1, corpus.plan.shards, part[1])
-    images = {piece.image for s in shards for piece in corpus.plan.pieces(s)}
-    pending = [s for s in shards if not (corpus.finished[s] and corpus.intact(s))]
-    problems = _recorded(corpus, set(shards) - set(pending))
-    if _too_many(problems, images, max_bad):
-        # An earlier run stopped here: images that were mended since are used now.
-        again = {s for s in shards if any(p.image in problems for p in corpus.plan.pieces(s))}
-        pending, problems = sorted(again | set(pending)), {}
+    pending, problems = _pending(corpus, shards, max_bad)
     total = sum(len(corpus.rows_of(s)) for s in shards)
     left = sum(len(corpus.rows_of(s)) for s in pending)
     made: list[ShardSummary] = []
-    task = (
-        functools.partial(_make_shard, path, root, recipe.sha256)
-        if client
-        else functools.partial(build, job, storage)
-    )
-    for summary in run(task, pending, client):
-        made.append(summary)
-        problems |= {image: (line, mistake) for image, line, mistake in summary.problems}
-        if _too_many(problems, images, max_bad):
-            raise _unusable(problems, len(images), max_bad)
-        if on_shard:
-            done = total - left + sum(len(corpus.rows_of(m.shard)) for m in made)
-            on_shard(_progress(made, done, total, start))
+    with contextlib.closing(_work(corpus, path, root, client, pending)) as work:
+        for summary in work:
+            made.append(summary)
+            problems |= {image: (line, mistake) for image, line, mistake in summary.problems}
+            if _too_many(problems, corpus.plan.images, max_bad):
+                if begun.new and part == (1, 1) and not any(m.samples for m in made):
+                    remove(storage)  # a corpus of nothing would be in the way of the next try
+                raise _unusable(problems, corpus.plan.images, max_bad)
+            if on_shard:
+                done = total - left + sum(len(corpus.rows_of(m.shard)) for m in made)
+                on_shard(_progress(made, done, total, start))
     after = Corpus(storage)
     return Summary(
         path=str(out),
-        samples=int(sum(after.read_rows(s)["valid"].sum() for s in shards)),
+        samples=sum(after.valid_samples(s) for s in shards),
         planned=total,
         made=sum(m.samples for m in made),
         bytes=sum(m.bytes for m in made),
         seconds=time.perf_counter() - start,
         finished=bool(after.finished.all()),
-        problems=tuple((job.images[i].name, line) for i, (line, _) in sorted(problems.items())),
-        warnings=_warnings(job),
+        problems=tuple((corpus.images.names[i], line) for i, (line, _) in sorted(problems.items())),
+        warnings=(*corpus.attributes["warnings"], *begun.skipped),
     )
 
 
-def _begin(
-    storage: Storage, recipe: Recipe, root: str | None, overwrite: bool, shard_mb: int
-) -> Job:
-    """Return the job of the corpus that is there, or begin one."""
-    existing = storage.read("zarr.json") is not None and read_attributes(storage)[MARK]
-    if existing and existing.get("recipe_sha256") != recipe.sha256:
-        if not overwrite:
-            difference = _difference(existing, recipe)
-            raise CorpusMismatchError(
-                f"{storage.url}: holds a corpus of another recipe ({difference}); "
-                "choose another --out, or --overwrite to replace it"
-            )
-        remove(storage)
-        existing = None
-    if existing:
-        corpus = Corpus(storage)
-        if storage.read(corpus.reader("images/split").spec.key(0)) is not None:
-            return prepare.job_of(corpus, root)
-    job = prepare.new_job(recipe, root, shard_mb)
-    names, scenes = [ref.name for ref in job.images], [ref.scene for ref in job.images]
-    widths = (encode_text(names).shape[1], encode_text(scenes).shape[1])
-    specs: list[ArraySpec] = [
-        *schema.pixel_specs(job.developer, job.plan),
-        *schema.metadata_specs(job.plan).values(),
-        *schema.name_specs(job.plan, *widths),
-    ]
-    create(storage, specs, {MARK: _attributes(job)})
-    corpus = Corpus(storage)
-    if corpus.recipe.sha256 != recipe.sha256 or corpus.plan.images != job.plan.images:
-        raise CorpusMismatchError(
-            f"{storage.url}: another recipe was begun here at the same time; choose another --out"
-        )
-    write_image_names(storage, names, scenes, prepare.splits(scenes))
-    return prepare.job_of(Corpus(storage), root)
+def _pending(
+    corpus: Corpus, shards: range, max_bad: float
+) -> tuple[list[int], dict[int, tuple[str, bool]]]:
+    """Return the shards to make, and what is wrong with images of the others.
+
+    An entry of the manifest is taken back before its shard is made again, so that it never stands
+    for half of it.
+    """
+    pending = [s for s in shards if not (corpus.finished[s] and corpus.intact(s))]
+    problems = _recorded(corpus, set(shards) - set(pending))
+    if _too_many(problems, corpus.plan.images, max_bad):
+        # An earlier run stopped here: images that were mended since are used now.
+        again = {s for s in shards if any(p.image in problems for p in corpus.plan.pieces(s))}
+        pending, problems = sorted(again | set(pending)), {}
+    spec = corpus.reader("manifest").spec
+    for shard in pending:
+        if corpus.finished[shard] or shard in corpus.damaged_entries:
+            write_chunk(corpus.storage, spec, shard, np.zeros((1, 32), np.uint8))
+    return pending, problems
 
 
-def _attributes(job: Job) -> dict[str, Any]:
-    plan, entry = job.plan, sources.entry(job.recipe.source)
-    camera = job.camera
-    return {
-        "schema": recipes.SCHEMA,
-        "recipe": job.recipe.to_json(),
-        "recipe_sha256": job.recipe.sha256,
-        "plan": vars(plan),
-        "sensor": job.developer.sensor.to_json(),
-        "source": {"name": entry.name, "title": entry.title, "licence": entry.licence},
-        "camera": {
-            "name": job.recipe.camera,
-            "title": camera.title if camera else "each file's own figures",
-            "figures": camera.figures if camera else "declared",
-            "licence": camera.licence if camera else "the files' own",
-        },
-        "warnings": list(_warnings(job)),
-        "versions": {"noisegen": noisegen.__version__, "numpy": np.__version__},
-    }
+def _work(
+    corpus: Corpus, path: str, root: str | None, client: Any | None, pending: list[int]
+) -> Generator[ShardSummary, None, None]:
+    """Make shards, here or in workers; a finished corpus does not ask for its source."""
+    if not pending:
+        return
+    task: Callable[[int], ShardSummary | NoisegenError]
+    if client is None:
+        task = functools.partial(build, prepare.job_of(corpus, root), corpus.storage)
+    else:
+        task = functools.partial(_make_shard, path, root, corpus.identity())
+    with contextlib.closing(run(task, pending, client)) as results:
+        for result in results:
+            if isinstance(result, NoisegenError):
+                raise result
+            yield result
 
 
-def _warnings(job: Job) -> tuple[str, ...]:
-    """Return what the camera has to say about the extremes of the setting that was asked for."""
-    if job.camera is None:
-        return ()
-    recipe = job.recipe
-    found: dict[str, None] = {}
-    for end in (0, 1):
-        setting = {
-            name: None if value is None else recipes.ends(value)[end]
-            for name, value in (("iso", recipe.iso), ("gain", recipe.gain))
-        }
-        rng = noisegen.random.generator(recipe.seed, noisegen.random.Stream.CAMERA)
-        state = job.camera.draw(rng, model=job.developer.sensor.model, **setting)
-        found |= dict.fromkeys(state.warnings)
-    return tuple(found)
+def _make_shard(
+    path: str, root: str | None, identity: str, shard: int
+) -> ShardSummary | NoisegenError:
+    """Make a shard in a worker, which opens corpus and source for itself.
 
-
-def _difference(existing: dict[str, Any], recipe: Recipe) -> str:
-    old, new = recipes.json_data(existing["recipe"]), recipes.json_data(recipe.to_json())
-    keys = sorted(k for k in old.keys() | new.keys() if old.get(k) != new.get(k))
-    key = next((k for k in keys if k != "camera_file"), keys[0] if keys else "schema")
-    return f"{key} is {old.get(key)!r} there, {new.get(key)!r} here"
-
-
-def _make_shard(path: str, root: str | None, recipe_sha256: str, shard: int) -> ShardSummary:
-    """Make a shard in a worker, which opens corpus and source for itself."""
-    corpus, job = prepare.opened(path, root, recipe_sha256)
-    return build(job, corpus.storage, shard)
+    An expected error is returned, not raised: Dask would try it again and print its traceback.
+    """
+    try:
+        corpus, job = prepare.opened(path, root, identity)
+        return build(job, corpus.storage, shard)
+    except NoisegenError as error:
+        return error
 
 
 def _recorded(corpus: Corpus, shards: set[int]) -> dict[int, tuple[str, bool]]:
@@ -341,8 +294,8 @@ def _recorded(corpus: Corpus, shards: set[int]) -> dict[int, tuple[str, bool]]:
     }
 
 
-def _too_many(problems: Collection[int], images: Collection[int], max_bad: float) -> bool:
-    return len(problems) > max_bad * len(images) or len(problems) == len(images)
+def _too_many(problems: Collection[int], images: int, max_bad: float) -> bool:
+    return len(problems) > max_bad * images or len(problems) == images
 
 
 def _unusable(problems: dict[int, tuple[str, bool]], images: int, max_bad: float) -> NoisegenError:

@@ -96,6 +96,7 @@ def _piece(job: Job, piece: Piece) -> Iterator[ImageFacts | Patch]:
         camera = job.camera or _as_shot(image)
         picture = frame(image, camera, job.recipe, piece.image)
         _check_size(picture, job, piece.image)
+        iso = _own_iso(image, job, piece.image)
     except (UnreadableFileError, InputError) as error:
         yield ImageFacts(
             piece.image, problem=str(error), user_mistake=isinstance(error, InputError)
@@ -110,7 +111,9 @@ def _piece(job: Job, piece: Piece) -> Iterator[ImageFacts | Patch]:
         image.sha256,
         perceptual_hash(picture.thumbnail()).tobytes(),
     )
-    work = _Work(job, piece.image, image.kind, camera, picture, _known(job, piece.image, picture))
+    work = _Work(
+        job, piece.image, image.kind, camera, iso, picture, _known(job, piece.image, picture)
+    )
     numbers = range(piece.first, piece.first + piece.patches)
     for number, (y, x) in zip(numbers, _places(job, picture, piece), strict=True):
         yield work.patch(number, y, x)
@@ -118,14 +121,15 @@ def _piece(job: Job, piece: Piece) -> Iterator[ImageFacts | Patch]:
 
 @dataclass(frozen=True)
 class _Work:
-    """One image being cut: ``known`` is a row of what all of its patches share."""
+    """One image being cut: ``known`` is the bytes of a row of what all of its patches share."""
 
     job: Job
     image: int
     kind: str
     camera: Camera
+    iso: float | None
     picture: Frame
-    known: np.void
+    known: bytes
 
     def patch(self, number: int, y: int, x: int) -> Patch:
         """Make patch ``number``, whose corner is at (y, x)."""
@@ -133,7 +137,8 @@ class _Work:
         window = Window(y, x, recipe.patch, developer.halo, picture.height, picture.width)
         tone = _tone(recipe, self.kind, self.image, number)
         tile = picture.tile(window, tone)
-        row = self.known.copy()
+        rows = parameters.table(self.known * recipe.draws)
+        row = rows[0]
         row["index"], row["key"] = number, self.image * self.job.plan.per_image + number
         row["y"], row["x"], row["tone"] = y, x, tone
         row["mean"], row["texture"], row["clipped"] = mosaic_statistics(
@@ -142,8 +147,9 @@ class _Work:
             picture.levels.white,
         )
         self._expose(row, number)
-        rows = np.full(recipe.draws, row)
-        rows["draw"] = np.arange(recipe.draws)
+        if recipe.draws > 1:
+            rows[1:] = row
+            rows["draw"] = np.arange(recipe.draws)
         if recipe.lazy:
             return Patch(rows, tile, ())
         return Patch(rows, tile, tuple(developer.sample(row, tile, window) for row in rows))
@@ -153,18 +159,23 @@ class _Work:
         recipe = self.job.recipe
         rng = random.generator(recipe.seed, random.Stream.CAMERA, self.image, number)
         model = self.job.developer.sensor.model
-        state = self.camera.draw(rng, model=model, iso=recipe.iso, gain=recipe.gain)
+        iso = self.iso if recipe.iso == "as-shot" else recipe.iso
+        state = self.camera.draw(rng, model=model, iso=iso, gain=recipe.gain)
         noise = state.parameters
         row["iso"], row["gain"] = state.iso, state.gain
         row["shot"], row["read"], row["bias"] = noise.shot, noise.read, noise.bias
         row["row"] = noise.row
         if noise.tukey_lambda is not None and noise.tukey_scale is not None:
             row["tukey_lambda"], row["tukey_scale"] = noise.tukey_lambda, noise.tukey_scale
+        for term in recipe.without:
+            row[term] = 0
+            if term == "read" and noise.tukey_lambda is not None:
+                row["tukey_scale"] = 0
         row["exposure_ratio"] = _exposure_ratio(recipe, self.image, number)
 
 
-def _known(job: Job, image: int, picture: Frame) -> np.void:
-    """Return the row of what all patches of an image share."""
+def _known(job: Job, image: int, picture: Frame) -> bytes:
+    """Return the bytes of the row of what all patches of an image share."""
     row: np.void = parameters.empty(1)[0]
     row["valid"], row["image"] = 1, image
     row["cfa"] = cfa.PHASES.index(picture.phase)
@@ -172,7 +183,7 @@ def _known(job: Job, image: int, picture: Frame) -> np.void:
     row["source_shot"], row["source_read"] = picture.own_noise()
     row["wb"], row["cam_to_xyz"] = picture.white_balance, picture.cam_to_xyz
     row["ccm"] = color.xyz_to_srgb("D65") @ picture.cam_to_xyz
-    return row
+    return row.tobytes()
 
 
 def _missing(job: Job, image: int, number: int) -> npt.NDArray[np.void]:
@@ -221,11 +232,21 @@ def _as_shot(image: SourceImage) -> Camera:
     return cameras.as_shot(image.raw)
 
 
+def _own_iso(image: SourceImage, job: Job, number: int) -> float | None:
+    iso = image.raw.iso if image.raw else None
+    if job.recipe.iso == "as-shot" and not iso:
+        raise InputError(
+            f"{job.images[number].name} does not say its ISO, which --iso as-shot needs; name one"
+        )
+    return float(iso) if iso else None
+
+
 def _check_size(picture: Frame, job: Job, number: int) -> None:
     patch = job.recipe.patch
     if min(picture.height, picture.width) < patch:
         fits = min(picture.height, picture.width) // 2 * 2
+        remedy = f"use --patch {fits} or less" if fits >= 8 else "take it out of the folder"
         raise InputError(
             f"{job.images[number].name} is {picture.height} x {picture.width} pixels, smaller "
-            f"than the patch of {patch}; use --patch {fits} or less"
+            f"than the patch of {patch}; {remedy}"
         )

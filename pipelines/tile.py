@@ -7,6 +7,7 @@ the crop of the frame's rendering too.
 """
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TypeVar
 
 import numpy as np
@@ -38,7 +39,7 @@ class Window:
     height: int
     width: int
 
-    @property
+    @cached_property
     def inside(self) -> tuple[slice, slice]:
         """The part of the tile that lies in the frame."""
         return (

@@ -73,7 +73,8 @@ class OneLine(click.ClickException):
 
     def show(self, file: Any = None) -> None:
         """Print the line."""
-        click.echo(f"noisegen: {' '.join(self.message.split())}", file=file, err=file is None)
+        line = " ".join(self.message.split()).encode("utf-8", "backslashreplace").decode()
+        click.echo(f"noisegen: {line}", file=file, err=file is None)
 
 
 class UsageFailure(OneLine):

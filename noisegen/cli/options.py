@@ -6,16 +6,26 @@ import click
 
 
 class RangeType(click.ParamType):  # type: ignore[type-arg]
-    """A number, or two with a dash between them: ``800`` or ``100-3200``."""
+    """A number, or two with a dash between them: ``800`` or ``100-3200``.
 
-    name = "N|LO-HI"
+    Parameters
+    ----------
+    words
+        Words that may stand in their place.
+    """
+
+    def __init__(self, *words: str) -> None:
+        self.words = words
+        self.name = "|".join(("N", "LO-HI", *words))
 
     def convert(
         self, value: Any, param: click.Parameter | None, ctx: click.Context | None
-    ) -> float | tuple[float, float]:
+    ) -> float | tuple[float, float] | str:
         """Parse the text."""
         if not isinstance(value, str):
             return value  # type: ignore[no-any-return]
+        if value in self.words:
+            return value
         # A leading minus is a sign, and so is one after an exponent's e.
         for at in range(1, len(value)):
             if value[at] == "-" and value[at - 1] not in "eE":
@@ -42,7 +52,7 @@ class PartType(click.ParamType):  # type: ignore[type-arg]
         if isinstance(value, tuple):
             return value
         part, _, parts = str(value).partition("/")
-        if not (part.isdigit() and parts.isdigit() and 1 <= int(part) <= int(parts)):
+        if not (part.isdecimal() and parts.isdecimal() and 1 <= int(part) <= int(parts)):
             self.fail(f"'{value}' is not I/N with I from 1 to N", param, ctx)
         return int(part), int(parts)
 
@@ -61,7 +71,7 @@ class AssignmentType(click.ParamType):  # type: ignore[type-arg]
         key, equals, text = str(value).partition("=")
         if not (key and equals and text):
             self.fail(f"'{value}' is not KEY=VALUE", param, ctx)
-        return key, int(text) if text.isdigit() else text
+        return key, int(text) if text.isdecimal() else text
 
 
 ASSIGNMENT = AssignmentType()

@@ -5,7 +5,7 @@ from typing import Any
 
 import click
 
-from noisegen.cli.options import ASSIGNMENT, PART, RANGE
+from noisegen.cli.options import ASSIGNMENT, PART, RANGE, RangeType
 
 RUN_OPTIONS = (
     "out", "recipe_file", "root", "workers", "scheduler", "cluster", "parts", "max_bad",
@@ -43,7 +43,17 @@ RUN_OPTIONS = (
     help="Camera whose noise is put on (noisegen cameras).  [default: GP]",
 )
 @click.option("--noise", help="Noise model.  [default: the camera's own]")
-@click.option("--iso", type=RANGE, help="ISO, or a range drawn log-uniformly.")
+@click.option(
+    "--iso",
+    type=RangeType("as-shot"),
+    help="ISO, a range drawn log-uniformly, or each raw file's own.",
+)
+@click.option(
+    "--without",
+    type=click.Choice(["shot", "read", "row", "bias"]),
+    multiple=True,
+    help="Switch a noise term off; may be given again.",
+)
 @click.option("--gain", type=RANGE, help="Gain in DN per electron, for cameras without ISO.")
 @click.option(
     "--stage",
@@ -164,6 +174,12 @@ def _recipe(options: dict[str, Any]) -> Any:
     file = options["recipe_file"]
     data = recipe.read_table(file) if file else {}
     given = {k: v for k, v in options.items() if k not in RUN_OPTIONS and v is not None}
+    if not given["without"]:
+        del given["without"]
+    if given.get("camera", data.get("camera")) != data.get("camera"):
+        # The file's text and noise model belong to the camera that the recipe was made for.
+        data.pop("camera_file", None)
+        data.pop("noise", None)
     own = dict(given.pop("source_options"))
     if "split" in given:
         own["split"] = given.pop("split")

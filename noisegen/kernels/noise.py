@@ -16,6 +16,7 @@ All numbers are in DN. Nothing is cut at black but by ``low``: a mosaic below bl
 negative signal and has no shot noise.
 """
 
+import math
 from enum import IntEnum
 from typing import Any, NamedTuple
 
@@ -166,19 +167,23 @@ def warm() -> None:
 
 
 def _table(terms: Terms, *, squared_read: bool = False) -> npt.NDArray[np.float32]:
-    """Return the terms as float32, by row parity and term, and along a block unless all alike.
+    """Return the terms as float32, by row parity and term, and by column parity unless all alike.
 
-    Planes that differ give (2, 7, BLOCK), planes that are alike (2, 7): numba compiles a kernel
-    for each. Scalars leave the first-level cache to the pixels; the operations, and so the bytes,
-    are the same.
+    Planes that differ give (2, 7, 2), planes that are alike (2, 7): numba compiles a kernel for
+    each. Scalars leave the first-level cache to the pixels; the operations, and so the bytes, are
+    the same.
     """
-    with np.errstate(divide="ignore"):
-        table = np.stack([*terms, 1 / np.asarray(terms.shot)], axis=1).astype(np.float32)
+    table = np.empty((2, 7, 2), np.float32)
+    for i, term in enumerate(terms):
+        table[:, i] = term
+    # In double precision first, as the other terms; no shot noise is infinitely many electrons.
+    rates = [1 / s if s else math.inf for s in np.asarray(terms.shot).ravel().tolist()]
+    table[:, _INVERSE_SHOT] = np.reshape(rates, (2, 2))
     if squared_read:
         table[:, _READ] *= table[:, _READ]
     if (table == table[:1, :, :1]).all():
-        return np.ascontiguousarray(table[:, :, 0])
-    return np.tile(table, BLOCK // 2)
+        return table[:, :, 0].copy()
+    return table
 
 
 def _frozen(mosaic: Mosaic) -> Any:
@@ -186,6 +191,25 @@ def _frozen(mosaic: Mosaic) -> Any:
     view = mosaic.view()
     view.flags.writeable = False
     return view
+
+
+def along(t):
+    """Return the table of terms as the rows of a block read it."""
+    return t
+
+
+@overload(along)
+def _overload_along(t):
+    if t.ndim == 2:
+        return lambda t: t
+
+    def repeated(t):
+        out = np.empty((2, 7, BLOCK), np.float32)
+        for i in range(BLOCK):
+            out[:, :, i] = t[:, :, i & 1]
+        return out
+
+    return repeated
 
 
 def at(term, i):
@@ -217,8 +241,9 @@ def _joint_row(source, target, z, n, a, white, offset):
 
 
 @kernel
-def _joint(x, out, t, white, rows, key0, key1, field, sample, top, left):
+def _joint(x, out, terms, white, rows, key0, key1, field, sample, top, left):
     height, width = x.shape
+    t = along(terms)
     u = np.empty((4, BLOCK), np.uint32)
     z = np.empty((4, BLOCK), np.float32)
     for row in range(top - (top & 3), top + height, 4):
@@ -292,10 +317,11 @@ def _rate(value, a, column):
 
 @kernel
 def _separate(
-    x, out, t, white, rows,
+    x, out, terms, white, rows,
     key0, key1, sample, read_field, bright_field, dark_field, top, left, shot, read, shape,
 ):  # fmt: skip
     height, width = x.shape
+    t = along(terms)
     u = np.empty((4, BLOCK), np.uint32)
     z = np.zeros((4, BLOCK), np.float32)
     zs = np.zeros((4, BLOCK), np.float32)

@@ -18,6 +18,7 @@ from noisegen.raw.files import DAMAGED
 from noisegen.raw.libraw import Decoded
 from noisegen.raw.metadata import (
     UNIT_GAINS,
+    UNKNOWN_GAINS,
     Planes,
     RawMetadata,
     Triple,
@@ -148,10 +149,11 @@ def _white_balance(tags: DngTags | None, decoded: Decoded) -> tuple[Triple | Non
     if _usable(decoded.camera_gains):
         neutral = neutral_of_gains(decoded.camera_gains)
         return neutral, gains_of_neutral(neutral), "LibRaw, as shot"
-    if _usable(decoded.daylight_gains):
+    # LibRaw's daylight gains are all one for cameras that it does not know.
+    if _usable(decoded.daylight_gains) and len(set(decoded.daylight_gains[:3])) > 1:
         daylight = neutral_of_gains(decoded.daylight_gains)
         return None, gains_of_neutral(daylight), "LibRaw, daylight (none recorded as shot)"
-    return None, UNIT_GAINS, "unknown: unit gains"
+    return None, UNIT_GAINS, UNKNOWN_GAINS
 
 
 def _usable(gains: Sequence[float]) -> bool:

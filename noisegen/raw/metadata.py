@@ -29,6 +29,9 @@ D65 = 21
 UNIT_GAINS: Triple = (1.0, 1.0, 1.0)
 """White balance of a file that recorded none."""
 
+UNKNOWN_GAINS = "unknown: unit gains"
+"""What ``origin`` says of it."""
+
 
 @dataclass(frozen=True)
 class RawMetadata:

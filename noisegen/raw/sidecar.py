@@ -44,6 +44,7 @@ from noisegen.raw.files import DAMAGED, read_bytes
 from noisegen.raw.metadata import (
     D65,
     UNIT_GAINS,
+    UNKNOWN_GAINS,
     Matrix,
     Planes,
     RawImage,
@@ -315,7 +316,7 @@ class _Sheet:
         if neutral is None and gains is not None:
             neutral = neutral_of_gains(gains)
         if neutral is None:
-            return None, UNIT_GAINS, "unknown: unit gains"
+            return None, UNIT_GAINS, UNKNOWN_GAINS
         return neutral, gains_of_neutral(neutral), "sidecar"
 
     def noise_profile(self, phase: cfa.Phase) -> tuple[Planes, Planes] | None:

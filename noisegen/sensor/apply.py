@@ -1,6 +1,7 @@
 """Sensor noise on mosaics: the terms in physical units, the fast kernels underneath."""
 
 import math
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -10,7 +11,7 @@ from noisegen.cfa import PHASES, Phase, by_position, planes
 from noisegen.errors import InputError
 from noisegen.random import Counter, Field
 from noisegen.sensor.models import NoiseModel
-from noisegen.sensor.parameters import Levels, NoiseParameters, tukey_lambda_variance
+from noisegen.sensor.parameters import Levels, NoiseParameters, Planes, tukey_lambda_variance
 
 Mosaic = npt.NDArray[np.uint16]
 
@@ -90,15 +91,15 @@ def add_noise(
         raise InputError(f"out has shape {out.shape}, the mosaic {mosaic.shape}; make them equal")
 
     dn = _in_dn(model, parameters, levels)
-    span, black = np.asarray(levels.span), np.asarray(levels.black)
-    low = np.zeros(4) if levels.clips_at == "adc" else black + 0.5
-    by_plane = kernels.Terms(
-        black=np.asarray(levels_in.black),
-        gain=gain * span / np.asarray(levels_in.span),
-        shot=dn.shot,
-        read=dn.read,
-        base=black + dn.bias + 0.5,
-        low=low,
+    at_adc = levels.clips_at == "adc"
+    # By term and plane, then by term and place in the tile.
+    by_plane = (
+        levels_in.black,
+        [gain * span / own for span, own in zip(levels.span, levels_in.span, strict=True)],
+        dn.shot,
+        dn.read,
+        [black + bias + 0.5 for black, bias in zip(levels.black, dn.bias, strict=True)],
+        [0.0 if at_adc else black + 0.5 for black in levels.black],
     )
     terms = kernels.Terms(*np.array(by_plane)[:, planes(phase)])
     height = mosaic.shape[0]
@@ -107,7 +108,9 @@ def add_noise(
     if dn.row:
         rows = normals((height, 1), counter, Field.ROW, y=y)[:, 0] * np.float32(dn.row)
 
-    source = np.require(mosaic, requirements=("C", "A"))
+    source = mosaic
+    if not (mosaic.flags.c_contiguous and mosaic.flags.aligned):
+        source = np.require(mosaic, requirements=("C", "A"))
     direct = out.flags.c_contiguous and out.flags.aligned and out.flags.writeable
     target = out if direct else np.empty(out.shape, np.uint16)
     white = math.floor(levels.white)
@@ -183,37 +186,43 @@ def variance(
     """
     dn = _in_dn(model, parameters, levels)
     signal = np.maximum(np.asarray(x, np.float64), 0)[..., None] * np.asarray(levels.span)
-    read = dn.read**2
+    read = np.square(dn.read)
     if model.read == "tukey-lambda":
         read = read * tukey_lambda_variance(parameters.tukey_lambda or 0.0)
-    shot = dn.shot if model.shot != "none" else 0.0
-    return np.asarray(shot * signal + read + dn.row**2 + QUANTISATION)
+    return np.asarray(np.asarray(dn.shot) * signal + read + dn.row**2 + QUANTISATION)
 
 
 class _InDn(NamedTuple):
     """The terms that a model draws, per plane, in DN of the output."""
 
-    shot: npt.NDArray[np.float64]
-    read: npt.NDArray[np.float64]
+    shot: Sequence[float]
+    read: Sequence[float]
     row: float
-    bias: npt.NDArray[np.float64]
+    bias: Sequence[float]
+
+
+_NOTHING: Planes = (0.0, 0.0, 0.0, 0.0)
 
 
 def _in_dn(model: NoiseModel, parameters: NoiseParameters, levels: Levels) -> _InDn:
-    span = np.asarray(levels.span)
+    # Plain floats: on four numbers NumPy's calls cost more than a small tile's noise.
+    span = levels.span
     row = parameters.row * span[1] if model.row else 0.0
-    shot = np.zeros(4) if model.shot == "none" else np.asarray(parameters.shot) * span
+    shot: Sequence[float] = _NOTHING
+    if model.shot != "none":
+        shot = [k * s for k, s in zip(parameters.shot, span, strict=True)]
     if model.shot == "poisson":
-        shot = np.maximum(shot, _SMALLEST_GAIN)
+        shot = [max(k, _SMALLEST_GAIN) for k in shot]
 
     counted = 0.0
     if "quantisation" in parameters.read_includes:
         counted += QUANTISATION
     if "row" in parameters.read_includes:
-        counted += row**2
-    read = np.zeros(4)
+        counted += row * row
+    read: Sequence[float] = _NOTHING
     if model.read == "gaussian":
-        read = np.sqrt(np.maximum(np.asarray(parameters.read) * span**2 - counted, 0))
+        variances = [v * (s * s) for v, s in zip(parameters.read, span, strict=True)]
+        read = [math.sqrt(max(v - counted, 0.0)) for v in variances]
     elif model.read == "tukey-lambda":
         if parameters.tukey_lambda is None or parameters.tukey_scale is None:
             raise InputError(
@@ -221,10 +230,10 @@ def _in_dn(model: NoiseModel, parameters: NoiseParameters, levels: Levels) -> _I
                 " that has them, or 'eld-gaussian'"
             )
         unit = tukey_lambda_variance(parameters.tukey_lambda)
-        scale = parameters.tukey_scale * span
-        read = np.sqrt(np.maximum(scale**2 - counted / unit, 0))
-    bias = np.asarray(parameters.bias) * span if model.bias else np.zeros(4)
-    return _InDn(shot, read, float(row), bias)
+        scales = [parameters.tukey_scale * s for s in span]
+        read = [math.sqrt(max(s * s - counted / unit, 0.0)) for s in scales]
+    bias = [b * s for b, s in zip(parameters.bias, span, strict=True)] if model.bias else _NOTHING
+    return _InDn(shot, read, row, bias)
 
 
 def _check_mosaic(name: str, mosaic: Mosaic) -> None:

@@ -9,6 +9,7 @@ last: planes under the same array save 2 % of the bytes and cost a fifth of the 
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any, Self
 
 import numpy as np
@@ -85,12 +86,12 @@ class ArraySpec:
         """Length of the first axis."""
         return self.shape[0]
 
-    @property
+    @cached_property
     def stored(self) -> np.dtype[Any]:
         """The little-endian type on disk."""
         return np.dtype(self.dtype).newbyteorder("<")
 
-    @property
+    @cached_property
     def chunk_bytes(self) -> int:
         """Size of one decoded chunk."""
         return math.prod(self.chunk) * self.stored.itemsize

@@ -25,7 +25,7 @@ def encode_text(strings: Sequence[str], width: int | None = None) -> npt.NDArray
     ValueError
         If a string holds a zero character or is longer than `width` bytes.
     """
-    encoded = [text.encode("utf-8") for text in strings]
+    encoded = [text.encode("utf-8", "surrogateescape") for text in strings]
     longest = max((len(row) for row in encoded), default=0)
     width = max(longest, 1) if width is None else width
     if longest > width:
@@ -44,4 +44,4 @@ def decode_text(rows: npt.NDArray[np.uint8]) -> list[str]:
     ValueError
         If a row is not UTF-8 (:class:`UnicodeDecodeError`).
     """
-    return [row.tobytes().rstrip(b"\0").decode("utf-8") for row in rows]
+    return [row.tobytes().rstrip(b"\0").decode("utf-8", "surrogateescape") for row in rows]

@@ -241,3 +241,16 @@ def test_what_is_recorded_of_the_images_is_checked_and_mended(corpus, digest, na
     assert again(corpus).made == 4
     assert file.read_bytes() == before
     assert pipelines.open(corpus).digest() == digest
+
+
+@pytest.mark.parametrize("key", ["name/c.0.0", "scene/c.0.0", "split/c.0"])
+@pytest.mark.parametrize("damage", [deleted, lambda file: flip(file, 1)])
+def test_names_scenes_and_splits_are_checked_and_mended(corpus, digest, key, damage):
+    file = corpus / "images" / key
+    before = file.read_bytes()
+    damage(file)
+    with pytest.raises(DamagedCorpusError, match=f"images/{key.partition('/')[0]}"):
+        check.verify(pipelines.open(corpus))
+    assert again(corpus).made == 0
+    assert file.read_bytes() == before
+    assert check.verify(pipelines.open(corpus)).damaged == ()

@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 
+import dask
 import numpy as np
 import pytest
 from click.testing import CliRunner
@@ -81,6 +82,7 @@ def test_a_running_scheduler_is_used(tmp_path, digest, command):
         address = cluster.scheduler_address
         run(command(tmp_path / "c.zarr", "--scheduler", address))
         assert pipelines.open(tmp_path / "c.zarr").digest() == digest
+        assert dask.config.get("scheduler", None) is None, "no client is left as the default one"
         # it is the user's: it goes on running
         with execution.executor(scheduler=address) as client:
             assert client.submit(int, "3").result() == 3
@@ -152,6 +154,7 @@ def test_a_scheduler_that_does_not_answer_is_one_line(tmp_path, command, monkeyp
     assert not (tmp_path / "c.zarr").exists()
     with pytest.raises(RunError), execution.executor(scheduler=address):
         pass
+    assert dask.config.get("scheduler", None) is None, "Dask works as before"
 
 
 def start(arguments):
@@ -263,12 +266,14 @@ def test_a_url_that_nothing_understands_is_one_line(command):
     assert "nosuchscheme" in line
 
 
-def test_python_and_the_command_make_the_same(tmp_path, digest, command):
+@pytest.mark.parametrize("default", [True, False])
+def test_python_and_the_command_make_the_same(tmp_path, digest, default):
     from distributed import Client
 
     with Client(
-        n_workers=1, threads_per_worker=1, processes=False, dashboard_address=None
-    ) as client:
+        n_workers=1, threads_per_worker=1, processes=False, dashboard_address=None,
+        set_as_default=default,
+    ) as client:  # fmt: skip
         seen = []
         summary = pipelines.synthesize(
             RECIPE, str(tmp_path / "c.zarr"), client, shard_mb=1, on_shard=seen.append

@@ -34,10 +34,28 @@ def test_an_image_is_decoded_once_unless_it_overflows_a_shard(images, per_image,
     touched = sum(map(len, shards_of))
     if fit >= per_image:
         assert touched == images
-    # Rows under images/ come in chunks that one shard writes alone, or that all writers agree on.
-    chunks = [{i // made.images_per_shard for i in images} for images in shards_of]
-    assert all(len(c) == 1 for c in chunks)
+        # Rows under images/ come in chunks that one shard writes alone.
+        chunks = [{i // made.images_per_shard for i in images} for images in shards_of]
+        assert all(len(c) == 1 for c in chunks)
+    else:
+        assert made.images_per_shard == 1
+        assert max(map(len, shards_of)) <= 2
     assert made.patches_per_shard <= max(fit, 1)
+
+
+@given(st.integers(1, 5000), st.integers(1, 700))
+def test_shards_are_full_whatever_the_divisors(per_image, fit):
+    made = plan.make(Recipe(), 3, per_image, 3 * per_image, 10, 10 * fit)
+    least = -(-3 * per_image // fit)
+    # Whole images leave less than half a shard unused, equal parts of an image less than one patch.
+    assert made.shards <= 2 * least + 2
+
+
+def test_too_much_for_one_shard_or_one_seed_is_refused():
+    with pytest.raises(RecipeError, match="draws"):
+        plan.make(Recipe(draws=1 << 20), 1, 1, 1, 3 << 30, 1 << 20)
+    with pytest.raises(RecipeError, match="seed"):
+        plan.selection(Recipe(per_image=1 << 20), 1 << 12, 16)
 
 
 @given(st.integers(1, 300), st.integers(1, 3000))

@@ -388,3 +388,46 @@ def test_an_empty_folder_is_named(tmp_path):
     with pytest.raises(InputError, match="empty"):
         pipelines.synthesize(SMALL, str(tmp_path / "c.zarr"), root=str(tmp_path / "empty"))
     assert not (tmp_path / "c.zarr").exists()
+
+
+def test_files_added_in_mid_run_do_not_change_the_corpus(pictures, tmp_path):
+    folder = pictures(4)
+    recipe = SMALL.model_copy(update={"per_image": 150})  # one image fills a shard of a megabyte
+    whole, out = str(tmp_path / "whole.zarr"), str(tmp_path / "c.zarr")
+    pipelines.synthesize(recipe, whole, root=str(folder), shard_mb=1)
+    pipelines.synthesize(recipe, out, root=str(folder), shard_mb=1, part=(1, 2))
+    shutil.copy(folder / "p03.png", folder / "a new one.png")
+    summary = pipelines.synthesize(recipe, out, root=str(folder), shard_mb=1)
+    assert summary.finished
+    assert summary.made == 300
+    assert pipelines.open(out).digest() == pipelines.open(whole).digest()
+
+
+def test_another_file_under_the_same_name_is_found_when_samples_are_made_again(pictures, tmp_path):
+    folder = pictures(3)
+    pipelines.synthesize(SMALL, str(tmp_path / "c.zarr"), root=str(folder))
+    shutil.copy(folder / "p00.png", folder / "p01.png")
+    found = check.verify(pipelines.open(tmp_path / "c.zarr"), regenerate=6, root=str(folder))
+    assert found.damaged == ()
+    assert found.different == (2, 3)
+
+
+@pytest.mark.parametrize("gamma", ["srgb", "rec709", "2.2"])
+def test_a_tone_curve_is_undone_and_done_again(pictures, tmp_path, gamma):
+    """A picture's own encoding is undone with the tone that it is rendered with."""
+    folder = pictures(4)
+    recipe = SMALL.model_copy(
+        update={"stage": "srgb", "bits": 16, "tone": (0.2, 0.9), "gamma": gamma}
+    )
+    pipelines.synthesize(recipe, str(tmp_path / "c.zarr"), root=str(folder))
+    corpus = pipelines.open(tmp_path / "c.zarr")
+    tones = corpus.table["tone"].reshape(4, 2)
+    assert (tones[:, 0] == tones[:, 1]).all(), "one tone an image"
+    assert len(set(tones[:, 0])) == 4
+    for sample in range(8):
+        row, clean = corpus[sample].row, corpus[sample].arrays["clean"] / 65535
+        picture = read_picture(folder / corpus.images.names[row["image"]])
+        y, x = int(row["y"]), int(row["x"])
+        error = np.abs(clean - picture[y : y + 32, x : x + 32])
+        # steps of 10-bit linear codes as above; another tone is off by hundredths
+        assert np.median(error) < 0.003

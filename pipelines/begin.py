@@ -1,0 +1,166 @@
+"""Beginning a corpus: the skeleton, its description and the names of its images."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+import noisegen
+import noisegen.random
+from catalogs import sources
+from noisegen.errors import CorpusMismatchError, DamagedCorpusError
+from pipelines import prepare, schema
+from pipelines import recipe as recipes
+from pipelines.build import write_image_names
+from pipelines.corpus import Corpus
+from pipelines.develop import Developer
+from pipelines.plan import Plan
+from pipelines.recipe import Recipe
+from pipelines.shard import Job
+from pipelines.store import (
+    MARK,
+    ArraySpec,
+    Storage,
+    create,
+    encode_text,
+    read_attributes,
+    remove,
+)
+
+
+@dataclass(frozen=True)
+class Begun:
+    """A corpus that is there now.
+
+    Attributes
+    ----------
+    corpus
+        The corpus, perhaps without a shard.
+    new
+        Whether this call made it.
+    skipped
+        One line for each kind of thing that the source left out; empty for an older corpus.
+    """
+
+    corpus: Corpus
+    new: bool
+    skipped: tuple[str, ...]
+
+
+def begin(
+    storage: Storage, recipe: Recipe, root: str | None, overwrite: bool, shard_mb: int
+) -> Begun:
+    """Return the corpus of a resolved recipe that is there, or begin one.
+
+    Raises
+    ------
+    CorpusMismatchError
+        If the place holds something else, or a corpus of another recipe and ``overwrite`` is false.
+    """
+    existing = storage.read("zarr.json") is not None and read_attributes(storage)[MARK]
+    if existing and existing.get("recipe_sha256") != recipe.sha256:
+        if not overwrite:
+            difference = _difference(existing, recipe)
+            raise CorpusMismatchError(
+                f"{storage.url}: holds a corpus of another recipe ({difference}); "
+                "choose another --out, or --overwrite to replace it"
+            )
+        remove(storage)
+        existing = None
+    if existing:
+        corpus = Corpus(storage)
+        if _named(corpus):
+            return Begun(corpus, False, ())
+    job = prepare.new_job(recipe, root, shard_mb)
+    names, scenes = [ref.name for ref in job.images], [ref.scene for ref in job.images]
+    split = prepare.splits(scenes)
+    corpus = write(storage, job.developer, job.plan, names, scenes, split, _attributes(job))
+    return Begun(corpus, not existing, job.source.skipped)
+
+
+def write(
+    storage: Storage,
+    developer: Developer,
+    plan: Plan,
+    names: Sequence[str],
+    scenes: Sequence[str],
+    split: npt.NDArray[np.uint8],
+    attributes: dict[str, Any],
+) -> Corpus:
+    """Write a corpus without shards, or find the same one there.
+
+    Raises
+    ------
+    CorpusMismatchError
+        If something else is there.
+    """
+    widths = (encode_text(names).shape[1], encode_text(scenes).shape[1])
+    specs: list[ArraySpec] = [
+        *schema.pixel_specs(developer, plan),
+        *schema.metadata_specs(plan).values(),
+        *schema.name_specs(plan, *widths),
+    ]
+    create(storage, specs, {MARK: attributes})
+    corpus = Corpus(storage)
+    if corpus.recipe.sha256 != developer.recipe.sha256 or corpus.plan.images != plan.images:
+        raise CorpusMismatchError(
+            f"{storage.url}: holds a corpus of another recipe; choose another --out"
+        )
+    write_image_names(storage, names, scenes, split)
+    return Corpus(storage)
+
+
+def _named(corpus: Corpus) -> bool:
+    """Tell whether the images' names are there: a run that was killed early wrote none."""
+    try:
+        return bool(corpus.images.names)
+    except DamagedCorpusError:
+        return False
+
+
+def _attributes(job: Job) -> dict[str, Any]:
+    plan, entry = job.plan, sources.entry(job.recipe.source)
+    camera = job.camera
+    return {
+        "schema": recipes.SCHEMA,
+        "recipe": job.recipe.to_json(),
+        "recipe_sha256": job.recipe.sha256,
+        "plan": vars(plan),
+        "sensor": job.developer.sensor.to_json(),
+        "source": {"name": entry.name, "title": entry.title, "licence": entry.licence},
+        "camera": {
+            "name": job.recipe.camera,
+            "title": camera.title if camera else "each file's own figures",
+            "figures": camera.figures if camera else "declared",
+            "licence": camera.licence if camera else "the files' own",
+        },
+        "warnings": list(_warnings(job)),
+        "versions": {"noisegen": noisegen.__version__, "numpy": np.__version__},
+    }
+
+
+def _warnings(job: Job) -> tuple[str, ...]:
+    """Return what the camera has to say about the extremes of the setting that was asked for."""
+    if job.camera is None:
+        return ()
+    recipe = job.recipe
+    found: dict[str, None] = {}
+    for end in (0, 1):
+        iso = None if recipe.iso == "as-shot" else recipe.iso
+        setting = {
+            name: None if value is None else recipes.ends(value)[end]
+            for name, value in (("iso", iso), ("gain", recipe.gain))
+        }
+        rng = noisegen.random.generator(recipe.seed, noisegen.random.Stream.CAMERA)
+        state = job.camera.draw(rng, model=job.developer.sensor.model, **setting)
+        found |= dict.fromkeys(state.warnings)
+    return tuple(found)
+
+
+def _difference(existing: dict[str, Any], recipe: Recipe) -> str:
+    old, new = recipes.json_data(existing["recipe"]), recipes.json_data(recipe.to_json())
+    keys = sorted(k for k in old.keys() | new.keys() if old.get(k) != new.get(k))
+    key = next((k for k in keys if k != "camera_file"), keys[0] if keys else "schema")
+    return f"{key} is {old.get(key)!r} there, {new.get(key)!r} here"

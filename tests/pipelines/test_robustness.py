@@ -1,0 +1,220 @@
+"""What went wrong once, or easily could."""
+
+import os
+import shutil
+import subprocess
+import sys
+
+import cv2
+import numpy as np
+import pytest
+from click.testing import CliRunner
+
+import pipelines
+from noisegen.cli import main
+from noisegen.errors import InputError, MissingDataError
+from noisegen.raw import write_dng
+from pipelines import run as runs
+from pipelines.recipe import Recipe, parse
+
+LEVELS = {"cfa": "RGGB", "black_level": (64,) * 4, "white_level": 1023}
+
+
+@pytest.fixture
+def folder(tmp_path):
+    path = tmp_path / "pictures"
+    path.mkdir()
+    rng = np.random.default_rng(0)
+    for number in range(3):
+        picture = rng.integers(0, 256, (48, 64, 3)).astype(np.uint8)
+        cv2.imwrite(str(path / f"{number}.png"), picture)
+    return path
+
+
+def _recipe(**changes):
+    return Recipe(**{"source": "folder", "patch": 32, "per_image": 2, **changes})
+
+
+def _mosaic(shape=(48, 64)):
+    return np.random.default_rng(1).integers(64, 1024, shape).astype(np.uint16)
+
+
+def test_another_camera_over_a_printed_recipe_brings_its_own_figures(tmp_path):
+    def run(*arguments):
+        result = CliRunner().invoke(main, [str(a) for a in arguments])
+        assert result.exit_code == 0, result.output
+        return result.output
+
+    small = ["--count", "4", "--patch", "32"]
+    run("synthesize", "--out", tmp_path / "gp.zarr", *small)
+    (tmp_path / "r.toml").write_text(run("recipe", tmp_path / "gp.zarr"))
+    run(
+        "synthesize",
+        "--recipe",
+        tmp_path / "r.toml",
+        "--camera",
+        "S6",
+        "--out",
+        tmp_path / "a.zarr",
+    )
+    run("synthesize", "--camera", "S6", "--out", tmp_path / "b.zarr", *small)
+    digests = {run("digest", tmp_path / f"{n}.zarr").splitlines()[-1] for n in ("a", "b")}
+    assert len(digests) == 1
+
+
+def test_a_camera_name_over_another_cameras_figures_is_refused(made):
+    recipe = made().recipe.model_copy(update={"camera": "S6"})
+    with pytest.raises(InputError, match="delete camera_file"):
+        pipelines.synthesize(recipe, "nowhere.zarr")
+
+
+def test_a_finished_corpus_does_not_need_its_source(folder, tmp_path):
+    pipelines.synthesize(_recipe(), str(tmp_path / "c.zarr"), root=str(folder))
+    shutil.rmtree(folder)
+    again = pipelines.synthesize(_recipe(), str(tmp_path / "c.zarr"), root=str(folder))
+    assert (again.made, again.samples, again.finished) == (0, 6, True)
+    with pytest.raises(MissingDataError):
+        pipelines.synthesize(_recipe(seed=1), str(tmp_path / "d.zarr"), root=str(folder))
+
+
+def test_files_added_later_do_not_change_a_corpus_that_was_begun(folder, tmp_path):
+    out = str(tmp_path / "c.zarr")
+    pipelines.synthesize(_recipe(), out, root=str(folder))
+    names = pipelines.open(out).images.names
+    shutil.copy(folder / "0.png", folder / "00.png")
+    (tmp_path / "c.zarr" / "manifest" / "c.0.0").unlink()
+    pipelines.synthesize(_recipe(), out, root=str(folder))
+    assert pipelines.open(out).images.names == names
+
+
+def test_a_prime_number_of_patches_makes_few_shards(made):
+    corpus = made(run={"shard_mb": 1}, patch=128, bits=16, per_image=7, count=21)
+    assert corpus.plan.shards == 6
+    whole = made("w.zarr", patch=128, bits=16, per_image=7, count=21)
+    assert whole.plan.shards == 1
+    assert corpus.digest() == whole.digest()
+
+
+def test_names_that_are_not_text(folder, tmp_path):
+    shutil.copy(folder / "0.png", os.fsencode(folder) + b"/\xff.png")
+    summary = pipelines.synthesize(_recipe(), str(tmp_path / "c.zarr"), root=str(folder))
+    names = pipelines.open(tmp_path / "c.zarr").images.names
+    assert os.fsencode(names[-1]) == b"\xff.png"
+    assert summary.samples == 8
+
+
+def test_unknown_endings_are_listed_once(folder, tmp_path):
+    for number in range(3):
+        (folder / f"{number}.txt").write_text("notes")
+    summary = pipelines.synthesize(_recipe(), str(tmp_path / "c.zarr"), root=str(folder))
+    assert len([line for line in summary.warnings if ".txt" in line]) == 1
+
+
+def test_clean_codes_above_white_are_saturated(tmp_path):
+    raws = tmp_path / "raws"
+    raws.mkdir()
+    mosaic = _mosaic()
+    mosaic[:, 8:24] = 4095
+    profile = ((1e-4,) * 4, (1e-6,) * 4)
+    write_dng(raws / "a.dng", mosaic, **{**LEVELS, "white_level": 4000}, noise_profile=profile)
+    recipe = _recipe(camera="as-shot", stage="raw", per_image=8)
+    pipelines.synthesize(recipe, str(tmp_path / "c.zarr"), root=str(raws))
+    corpus = pipelines.open(tmp_path / "c.zarr")
+    clean = np.stack([corpus[int(i)].arrays["clean"] for i in corpus.valid])
+    assert clean.max() == 4000
+    assert (corpus.table["clipped"] > 0).any()
+
+
+def test_a_raw_without_white_balance_gets_a_plausible_one(tmp_path):
+    raws = tmp_path / "raws"
+    raws.mkdir()
+    write_dng(raws / "a.dng", _mosaic(), **LEVELS)
+    write_dng(raws / "b.dng", _mosaic(), **LEVELS, as_shot_neutral=(0.5, 1.0, 0.8))
+    pipelines.synthesize(_recipe(), str(tmp_path / "c.zarr"), root=str(raws))
+    unknown, stated = pipelines.open(tmp_path / "c.zarr").table["wb"][[0, 2]]
+    # Google's ranges: red 1.9 to 2.4, blue 1.5 to 1.9 times green
+    assert 1.9 <= unknown[0] <= 2.4
+    assert 1.5 <= unknown[2] <= 1.9
+    np.testing.assert_allclose(stated, [2, 1, 1.25], rtol=1e-6)
+
+
+def test_iso_as_shot_follows_each_file(tmp_path):
+    raws = tmp_path / "raws"
+    raws.mkdir()
+    for iso in (200, 800):
+        write_dng(raws / f"{iso}.dng", _mosaic(), **LEVELS, iso=iso)
+    pipelines.synthesize(_recipe(iso="as-shot"), str(tmp_path / "c.zarr"), root=str(raws))
+    assert pipelines.open(tmp_path / "c.zarr").table["iso"].tolist() == [200, 200, 800, 800]
+    with pytest.raises(InputError, match="not set by ISO"):
+        pipelines.synthesize(_recipe(iso="as-shot", camera="NikonD850"), "x.zarr", root=str(raws))
+
+
+def test_iso_as_shot_of_pictures_is_refused_and_leaves_nothing(folder, tmp_path):
+    with pytest.raises(InputError, match="does not say its ISO"):
+        pipelines.synthesize(_recipe(iso="as-shot"), str(tmp_path / "c.zarr"), root=str(folder))
+    assert not (tmp_path / "c.zarr").exists()
+
+
+@pytest.mark.parametrize("model", ["heteroscedastic", "poisson-gaussian", "eld", "eld-gaussian"])
+def test_terms_can_be_switched_off(made, pixels, model):
+    options = {"camera": "SonyA7S2", "noise": model, "gain": 2.0, "stage": "raw"}
+    quiet = pixels(made("q.zarr", without=("shot", "read", "row", "bias"), **options))
+    np.testing.assert_array_equal(quiet["noisy"], quiet["clean"])
+    loud = pixels(made("l.zarr", without=("shot",), **options))
+    residual = (loud["noisy"].astype(float) - loud["clean"])[loud["clean"] < 10_000]
+    table = pipelines.Corpus(made("r.zarr", **options).storage).table
+    assert residual.std() < np.sqrt(table["shot"].max()) * 15583
+    assert residual.std() > 0
+
+
+def test_a_huge_count_is_planned_at_once():
+    plan = runs.dry_run(parse({"count": 10**9}))
+    assert plan.samples == 10**9
+    with pytest.raises(InputError):
+        parse({"count": 10**21})
+
+
+@pytest.mark.parametrize(
+    ("out", "root", "words"),
+    [("", None, "out is empty"), ("x.zarr", "somewhere", "leave --root away")],
+)
+def test_small_mistakes_of_the_call(tmp_path, monkeypatch, out, root, words):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(InputError, match=words):
+        pipelines.synthesize(Recipe(count=4), out, root=root)
+    assert not list(tmp_path.iterdir())
+
+
+def test_home_is_understood(tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    pipelines.synthesize(Recipe(count=4, patch=32), "~/c.zarr")
+    assert (tmp_path / "c.zarr" / "zarr.json").exists()
+
+
+def test_an_error_in_a_worker_is_one_line_with_its_exit_code(folder, tmp_path):
+    (folder / "0.png").write_bytes(b"no picture")
+    command = [sys.executable, "-m", "noisegen", "synthesize", "--source", "folder", "--root"]
+    command += [str(folder), "--out", str(tmp_path / "c.zarr"), "--workers", "1", "--patch", "64"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120)
+    lines = [line for line in done.stderr.splitlines() if not line.startswith("Dask dashboard")]
+    assert len(lines) == 1, done.stderr
+    assert lines[0].startswith("noisegen: ")
+    assert done.returncode == 1
+
+
+def test_one_client_makes_two_corpora_at_one_path(folder, tmp_path):
+    """A worker that lives on must not keep the plan of a corpus that was replaced."""
+    from distributed import Client
+
+    with Client(
+        n_workers=1, threads_per_worker=1, processes=False, dashboard_address=None
+    ) as client:
+        out = tmp_path / "c.zarr"
+        pipelines.synthesize(_recipe(), str(out), client, root=str(folder))
+        shutil.rmtree(out)
+        shutil.copy(folder / "0.png", folder / "00.png")
+        summary = pipelines.synthesize(_recipe(), str(out), client, root=str(folder))
+    alone = tmp_path / "alone.zarr"
+    pipelines.synthesize(_recipe(), str(alone), root=str(folder))
+    assert summary.samples == 8
+    assert pipelines.open(out).digest() == pipelines.open(alone).digest()
