@@ -6,7 +6,7 @@ corpus stores, so that what is computed when read equals what would have been st
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import Any, Literal
 
 import numpy as np
@@ -154,7 +154,11 @@ class Developer:
         )
 
     def _levels(self, row: np.void) -> Levels:
-        return Levels(tuple(row["black"].tolist()), float(row["white"]), self.sensor.clips_at)
+        return _levels(tuple(row["black"].tolist()), float(row["white"]), self.sensor.clips_at)
+
+
+_levels = lru_cache(maxsize=64)(Levels)
+"""The levels of a corpus are few: they are checked once, not for every sample."""
 
 
 def isp_parameters(

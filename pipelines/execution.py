@@ -7,6 +7,8 @@ number of tasks is in flight, so that memory and the scheduler's work do not gro
 import contextlib
 import importlib
 import logging
+import signal
+import threading
 import tomllib
 from collections.abc import Callable, Generator, Iterable, Iterator
 from pathlib import Path
@@ -120,7 +122,6 @@ def executor(
             "threads_per_worker": 1,
             "dashboard_address": ":0",
             "silence_logs": logging.ERROR,
-            "preload": ["pipelines.worker"],
         }
         yield from _started("distributed.LocalCluster", arguments, {})
     else:
@@ -147,7 +148,7 @@ def _started(name: str, arguments: dict[str, Any], size: dict[str, Any]) -> Iter
     except (ImportError, AttributeError) as error:
         raise InputError(f"cluster class {name} cannot be imported ({error}): install it") from None
     try:
-        with _quiet():
+        with _quiet(), _interrupts_ignored():
             cluster = factory(**arguments)
     except (TypeError, ValueError) as error:
         raise InputError(f"cluster class {name} refuses its arguments: {error}") from None
@@ -162,6 +163,22 @@ def _started(name: str, arguments: dict[str, Any], size: dict[str, Any]) -> Iter
             cluster.adapt(**size["adapt"])
         with Client(cluster, set_as_default=False) as client:
             yield client
+
+
+@contextlib.contextmanager
+def _interrupts_ignored() -> Iterator[None]:
+    """Ignore Ctrl-C until the cluster stands; the workers that it starts inherit that for ever.
+
+    A terminal sends Ctrl-C to every process, and it is the client that ends its workers.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield  # handlers belong to the main thread; nobody types Ctrl-C to this one
+        return
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 @contextlib.contextmanager

@@ -30,6 +30,7 @@ from noisegen.kernels.draws import poisson_bright, poisson_dark, tukey_lambda
 from noisegen.kernels.philox import (
     BLOCK,
     box_muller,
+    called,
     f4,
     i4,
     inlined,
@@ -224,7 +225,7 @@ def _overload_at(term, i):
     return lambda term, i: term
 
 
-@inlined
+@called
 def _joint_row(source, target, z, n, a, white, offset):
     black = a[_BLACK]
     gain = a[_GAIN]
@@ -257,7 +258,7 @@ def _joint(x, out, terms, white, rows, key0, key1, field, sample, top, left):
                 _joint_row(source, target, z[k], n, t[r & 1], white, rows[r])
 
 
-@inlined
+@called
 def _electrons_row(source, rate, n, a):
     """Write the mean number of electrons of each pixel."""
     black = a[_BLACK]
@@ -268,7 +269,7 @@ def _electrons_row(source, rate, n, a):
         rate[i] = max(d, _ZERO) * at(inverse_shot, i)
 
 
-@inlined
+@called
 def _poisson_row(source, target, electrons, z, n, a, white, offset):
     black = a[_BLACK]
     gain = a[_GAIN]
@@ -284,7 +285,7 @@ def _poisson_row(source, target, electrons, z, n, a, white, offset):
         target[i] = np.uint16(i4(min(max(value, at(low, i)), high)))
 
 
-@inlined
+@called
 def _gaussian_row(source, target, zs, z, n, a, white, offset):
     black = a[_BLACK]
     gain = a[_GAIN]
@@ -300,7 +301,7 @@ def _gaussian_row(source, target, zs, z, n, a, white, offset):
         target[i] = np.uint16(i4(min(max(value, at(low, i)), high)))
 
 
-@inlined
+@called
 def _extremes(row, n):
     low, high = i4(65535), i4(0)
     for i in range(n):

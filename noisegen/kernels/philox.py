@@ -35,6 +35,10 @@ kernel = numba.njit(cache=True, nogil=True)
 inlined = numba.njit(inline="always")
 """Decorator of the block functions; inlining lets LLVM see the arrays of the caller."""
 
+called = numba.njit
+"""Decorator of the row functions: in one of its own, numba need not count references to the row's
+views, which takes longer than a short loop."""
+
 i4, u4, u8, f4 = np.int32, np.uint32, np.uint64, np.float32
 
 _M0, _M1 = u8(0xD2511F53), u8(0xCD9E8D57)

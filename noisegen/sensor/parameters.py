@@ -2,6 +2,7 @@
 
 import math
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Literal
 
 from noisegen.errors import InputError
@@ -50,7 +51,7 @@ class Levels:
         if self.clips_at not in ("adc", "black"):
             raise InputError(f"clips_at is 'adc' or 'black', not {self.clips_at!r}")
 
-    @property
+    @cached_property
     def span(self) -> Planes:
         """White minus black of each plane, DN: what 1.0 of a normalised quantity is."""
         r, g1, b, g2 = (self.white - black for black in self.black)
