@@ -479,8 +479,7 @@ def log_uniform(rng: np.random.Generator, between: Range) -> float:
 @lru_cache
 def _logs(between: Range) -> Range:
     # A camera draws from few ranges, once for every patch.
-    low, high = np.log(between).tolist()
-    return low, high
+    return math.log(between[0]), math.log(between[1])
 
 
 class _Interpolation:

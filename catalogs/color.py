@@ -74,7 +74,10 @@ def google_mixture(rng: np.random.Generator) -> tuple[Matrix3, dict[str, float]]
     """
     weights = rng.random(len(GOOGLE_MATRICES))
     weights /= weights.sum()
-    mixed = np.tensordot(weights, np.array(list(GOOGLE_MATRICES.values())), axes=1)
+    # Added one by one: BLAS rounds otherwise on another processor.
+    mixed = np.zeros((3, 3))
+    for weight, matrix in zip(weights, GOOGLE_MATRICES.values(), strict=True):
+        mixed += weight * np.array(matrix)
     rows = [(float(a), float(b), float(c)) for a, b, c in mixed]
     shares = {name: float(w) for name, w in zip(GOOGLE_MATRICES, weights, strict=True)}
     return (rows[0], rows[1], rows[2]), shares

@@ -182,7 +182,7 @@ def _known(job: Job, image: int, picture: Frame) -> bytes:
     row["black"], row["white"] = picture.levels.black, picture.levels.white
     row["source_shot"], row["source_read"] = picture.own_noise()
     row["wb"], row["cam_to_xyz"] = picture.white_balance, picture.cam_to_xyz
-    row["ccm"] = color.xyz_to_srgb("D65") @ picture.cam_to_xyz
+    row["ccm"] = color.multiply(color.xyz_to_srgb("D65"), picture.cam_to_xyz)
     return row.tobytes()
 
 

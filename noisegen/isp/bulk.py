@@ -17,6 +17,7 @@ import numpy.typing as npt
 
 from noisegen.cfa import PHASES, Phase, by_position, colors, plane_map, shift
 from noisegen.errors import InputError
+from noisegen.isp.color import inverse
 from noisegen.isp.inverse import Highlights, invert_tone
 from noisegen.isp.parameters import Gamma, IspParameters, check_option
 from noisegen.isp.transfer import CURVES, FloatArray, decode, encode
@@ -173,7 +174,7 @@ def unprocess(
         raise InputError(f"gain {gain}: a finite number from 0 on is needed")
     out = np.empty(picture.shape[:2], np.uint16)
     arguments = (
-        np.linalg.inv(parameters.ccm).astype(np.float32),
+        inverse(parameters.ccm).astype(np.float32),
         (1 / np.asarray(parameters.gains)).astype(np.float32),
         highlights == "saturate",
         np.float32(gain),

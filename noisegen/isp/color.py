@@ -43,6 +43,9 @@ for _constant in (X65, X50):
 
 Matrix = npt.NDArray[np.float64]
 
+SINGULAR = 1e-12
+"""Determinant, relative to the cube of the largest entry, below which a matrix has no inverse."""
+
 
 def row_normalise(matrix: npt.ArrayLike) -> Matrix:
     """Divide each row of a (..., 3, 3) matrix by its sum, so that it maps (1, 1, 1) to itself.
@@ -77,7 +80,7 @@ def camera_to_xyz(xyz_to_cam: npt.ArrayLike) -> Matrix:
     InputError
         If the matrix cannot be inverted.
     """
-    return _inverse(row_normalise(xyz_to_cam))
+    return inverse(row_normalise(xyz_to_cam))
 
 
 def camera_to_xyz_from_srgb(cam_to_srgb: npt.ArrayLike) -> Matrix:
@@ -85,7 +88,18 @@ def camera_to_xyz_from_srgb(cam_to_srgb: npt.ArrayLike) -> Matrix:
 
     The way for cameras that LibRaw has no XYZ matrix for: it takes P from the file's own tags.
     """
-    return row_normalise(_inverse(row_normalise(X65)) @ np.asarray(cam_to_srgb, np.float64))
+    return row_normalise(multiply(inverse(row_normalise(X65)), cam_to_srgb))
+
+
+def multiply(first: npt.ArrayLike, second: npt.ArrayLike) -> Matrix:
+    """Return the product of two (3, 3) matrices, the same bits on every processor.
+
+    BLAS, behind NumPy's ``@``, fuses multiplications and additions where the processor can.
+    """
+    a, b = (np.asarray(matrix, np.float64).tolist() for matrix in (first, second))
+    return np.array(
+        [[sum(a[i][k] * b[k][j] for k in range(3)) for j in range(3)] for i in range(3)]
+    )
 
 
 def camera_matrix(xyz_to_cam: npt.ArrayLike, cam_to_srgb: npt.ArrayLike) -> Matrix:
@@ -121,14 +135,28 @@ def white_balance(as_shot: npt.ArrayLike, daylight: npt.ArrayLike) -> Matrix:
 
 def gains_from_neutral(neutral: npt.ArrayLike) -> Matrix:
     """Return the gains (R, G1, B, G2) that make DNG's AsShotNeutral (3 values) white."""
-    inverse = 1 / np.asarray(neutral, np.float64)
-    return inverse[[0, 1, 2, 1]]
+    gains = 1 / np.asarray(neutral, np.float64)
+    return gains[[0, 1, 2, 1]]
 
 
-def _inverse(matrix: Matrix) -> Matrix:
-    try:
-        return np.asarray(np.linalg.inv(matrix), np.float64)
-    except np.linalg.LinAlgError:
-        raise InputError(
-            "a colour matrix has no inverse; check the camera's colour matrix"
-        ) from None
+def inverse(matrix: Matrix) -> Matrix:
+    """Invert a (3, 3) matrix by its cofactors, for the reason of :func:`multiply`.
+
+    Raises
+    ------
+    InputError
+        If it has no inverse.
+    """
+    (a, b, c), (d, e, f), (g, h, i) = matrix.tolist()
+    cofactors = np.array(
+        [
+            [e * i - f * h, c * h - b * i, b * f - c * e],
+            [f * g - d * i, a * i - c * g, c * d - a * f],
+            [d * h - e * g, b * g - a * h, a * e - b * d],
+        ]
+    )
+    determinant = a * (e * i - f * h) + b * (f * g - d * i) + c * (d * h - e * g)
+    scale = float(np.abs(matrix).max()) ** 3
+    if not abs(determinant) > SINGULAR * scale:
+        raise InputError("a colour matrix has no inverse; check the camera's colour matrix")
+    return np.asarray(cofactors / determinant, np.float64)

@@ -7,7 +7,7 @@ import numpy as np
 import numpy.typing as npt
 
 from noisegen.errors import InputError
-from noisegen.isp.color import Reference, xyz_to_srgb
+from noisegen.isp.color import Reference, multiply, xyz_to_srgb
 
 Demosaic = Literal["nearest", "bilinear", "malvar", "ahd"]
 """Demosaicers: pixel repetition, bilinear, Malvar-He-Cutler 2004, DualDn's simplified AHD."""
@@ -90,7 +90,7 @@ class IspParameters:
     @property
     def ccm(self) -> npt.NDArray[np.float64]:
         """(3, 3) matrix from white-balanced camera RGB to linear sRGB."""
-        return xyz_to_srgb(self.reference) @ np.asarray(self.cam_to_xyz, np.float64)
+        return multiply(xyz_to_srgb(self.reference), self.cam_to_xyz)
 
 
 def check_option(what: str, value: str, known: tuple[str, ...]) -> None:
