@@ -225,7 +225,7 @@ def _overload_at(term, i):
     return lambda term, i: term
 
 
-@called
+@inlined
 def _joint_row(source, target, z, n, a, white, offset):
     black = a[_BLACK]
     gain = a[_GAIN]
