@@ -293,7 +293,7 @@ class Camera:
         return NoiseParameters(
             shot=shot,
             read=read,
-            row=terms.row or 0.0,
+            row=terms.row if terms.row and model.row else 0.0,
             tukey_lambda=terms.tukey_lambda if tukey else None,
             tukey_scale=terms.tukey_scale if tukey else None,
             bias=terms.bias if terms.bias and model.bias else (0.0,) * 4,

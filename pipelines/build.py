@@ -40,6 +40,8 @@ class ShardSummary:
         Time it took.
     problems
         (image, line, whether the user can mend it) of images that could not be used.
+    warnings
+        Where the camera's figures were stretched for one of its images.
     """
 
     shard: int
@@ -48,6 +50,7 @@ class ShardSummary:
     bytes: int
     seconds: float
     problems: tuple[tuple[int, str, bool], ...]
+    warnings: tuple[str, ...]
 
 
 def build(job: Job, storage: Storage, shard: int) -> ShardSummary:
@@ -105,6 +108,7 @@ def store(
         written,
         time.perf_counter() - start,
         tuple((f.image, f.problem, f.user_mistake) for f in facts if f.problem),
+        tuple(line for fact in facts for line in fact.warnings),
     )
 
 

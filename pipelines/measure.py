@@ -1,7 +1,8 @@
 """Noise of a corpus as measured, beside the noise that its model predicts on the same content.
 
-The prediction is the model itself: fresh draws of it on the sample's own clean mosaic, developed
-like the sample. A textbook curve would not know what clipping, demosaicing and the tone curve do.
+Of mosaics the prediction is the model's formula, where nothing is clipped. Of pictures it is the
+model itself: fresh draws of it on the sample's own clean mosaic, developed like the sample, because
+a formula would not know what clipping, demosaicing and the tone curve do.
 Where no mosaic is stored it is got back from the clean picture, which knows nothing of colours that
 were clipped: in the deepest shadows of saturated colours the prediction is a little low.
 """
@@ -15,8 +16,9 @@ import numpy.typing as npt
 
 from noisegen import cfa
 from noisegen.isp.bulk import LINEAR_OFFSET, LINEAR_SCALE, unprocess
+from noisegen.sensor import Levels, models, variance
 from pipelines.corpus import Corpus, Sample
-from pipelines.develop import Developer, Sensor, isp_parameters
+from pipelines.develop import Developer, Sensor, isp_parameters, noise_parameters
 from pipelines.schema import TILE
 from pipelines.tile import Window
 
@@ -28,6 +30,9 @@ DRAWS = 4
 
 FIRST_FRESH_DRAW = 1 << 23
 """Numbers of the fresh draws: far above those of any corpus."""
+
+CLEAR = 5
+"""Standard deviations that a level must keep from the limits of the codes to be compared."""
 
 MIN_PIXELS = 200
 """Bins with fewer pixels are left out."""
@@ -90,6 +95,8 @@ def noise_curves(corpus: Corpus, samples: Sequence[int]) -> list[Curve]:
     for number in samples:
         sample = corpus[number]
         clean, noisy, draws = _compare(corpus, number, sample)
+        if mosaic:
+            draws = [_predicted(corpus, sample.row, clean)]
         clipped = None if mosaic else np.iinfo(sample.arrays["clean"].dtype).max
         for channel, (values, residual, model) in enumerate(
             _channels(clipped, sample.row, clean, noisy, draws)
@@ -107,6 +114,27 @@ def expected(corpus: Corpus, number: int, sample: Sample) -> npt.NDArray[Any]:
         quiet[name] = 0
     developer = replace(corpus.developer, sensor=Sensor("heteroscedastic", "adc", ()))
     return developer.sample(quiet, tile, window)["noisy"]
+
+
+def _predicted(corpus: Corpus, row: np.void, quiet: npt.NDArray[Any]) -> npt.NDArray[np.float64]:
+    """Return the standard deviation that the model's formula gives each pixel of a mosaic.
+
+    NaN where the noise reaches a limit of the codes: the formula knows nothing of clipping.
+    """
+    phase, white = cfa.PHASES[int(row["cfa"])], float(row["white"])
+    black = cfa.by_position(row["black"], phase)
+    tiles = [length // 2 for length in quiet.shape]
+    zero = np.tile(black, tiles)
+    planes = np.tile(cfa.planes(phase), tiles)
+    ratio = float(row["exposure_ratio"]) if corpus.recipe.amplify else 1.0
+    x = (quiet - zero) / (white - zero) / ratio
+    levels = Levels(tuple(row["black"].tolist()), white, corpus.sensor.clips_at)
+    model = models.get(corpus.sensor.model)
+    every = variance(x, model, noise_parameters(row, corpus.sensor), levels)
+    std = ratio * np.sqrt(np.take_along_axis(every, planes[..., None].astype(np.intp), -1)[..., 0])
+    low = zero if corpus.sensor.clips_at == "black" else 0.0
+    inside = (quiet - CLEAR * std > low) & (quiet + CLEAR * std < white)
+    return np.where(inside, std, np.nan)
 
 
 def _compare(
@@ -177,7 +205,8 @@ def _channels(
     out = {}
     for (y, x), plane in np.ndenumerate(cfa.planes(cfa.PHASES[int(row["cfa"])])):
         part = (slice(y, None, 2), slice(x, None, 2))
-        out[int(plane)] = (clean[part], residual[part], squared[part])
+        known = np.isfinite(squared[part])
+        out[int(plane)] = (clean[part][known], residual[part][known], squared[part][known])
     return [out[plane] for plane in range(4)]
 
 

@@ -12,6 +12,7 @@ from catalogs import cameras, sources
 from catalogs.camera import Camera
 from catalogs.sources import ImageRef, Source
 from noisegen.errors import CorpusMismatchError, InputError, MissingDataError
+from noisegen.sensor import models as noise_models
 from pipelines import plan as plans
 from pipelines.corpus import Corpus
 from pipelines.develop import Developer, Sensor
@@ -64,7 +65,17 @@ def resolve(recipe: Recipe) -> Recipe:
         camera.check(model=model, iso=iso, gain=recipe.gain)
         # A catalog camera goes along as well: its figures may be mended in a later release.
         changes |= {"camera": camera.name, "camera_file": camera.toml}
+    _check_terms(recipe, model)
     return recipe.model_copy(update={**changes, "noise": model})
+
+
+def _check_terms(recipe: Recipe, model: str) -> None:
+    """Refuse to switch off what a noise model does not have."""
+    terms = noise_models.get(model)
+    has = {"shot": terms.shot != "none", "read": True, "row": terms.row, "bias": terms.bias}
+    for term in recipe.without:
+        if not has[term]:
+            raise InputError(f"without: noise model '{model}' has no term '{term}' to switch off")
 
 
 def _check_name(name: str, text: str) -> None:

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from noisegen.errors import MissingDataError, RecipeError, did_you_mean
 
@@ -89,6 +89,11 @@ class Recipe(BaseModel):
     amplify: bool = Field(False, description="Multiply the darkened input back, after the noise.")
     seed: Annotated[int, Field(ge=0, lt=1 << 64)] = Field(0, description="Seed of every draw.")
 
+    @field_validator("without")
+    @classmethod
+    def _one_order(cls, terms: tuple[str, ...]) -> tuple[str, ...]:
+        return tuple(sorted(set(terms)))
+
     @model_validator(mode="after")
     def _holds_together(self) -> Self:
         if self.patch % 2 or not 8 <= self.patch <= 8192:
@@ -98,12 +103,14 @@ class Recipe(BaseModel):
         if self.iso != "as-shot":
             _check_range("iso", self.iso, low=0.0, open_low=True)
         _check_range("tone", self.tone, low=0.0, high=1.0)
-        if self.exposure_ratio is not None and _ends(self.exposure_ratio)[0] < 1:
+        if self.exposure_ratio is not None and ends(self.exposure_ratio)[0] < 1:
             raise ValueError("exposure_ratio: 1 or more (how many times less light the input gets)")
         if self.amplify and self.exposure_ratio is None:
             raise ValueError("amplify: needs exposure_ratio; there is nothing to multiply back")
         if self.iso is not None and self.gain is not None:
             raise ValueError("iso, gain: give one of them, not both")
+        if self.stage == "raw" and (self.demosaic, self.border) != ("malvar", "reflect"):
+            raise ValueError("demosaic, border: stage 'raw' is not rendered; leave them away")
         if self.bits is not None and self.stage in ("linear", "raw"):
             raise ValueError(f"bits: stage '{self.stage}' is stored in 16 bits; leave bits away")
         if self.camera_file is not None and self.camera == "as-shot":
@@ -210,10 +217,6 @@ def json_schema() -> dict[str, Any]:
 
 def ends(value: float | Range) -> Range:
     """Return both ends of a number or a range."""
-    return _ends(value)
-
-
-def _ends(value: float | Range) -> Range:
     return value if isinstance(value, tuple) else (value, value)
 
 
@@ -226,7 +229,7 @@ def _check_range(
 ) -> None:
     if value is None:
         return
-    first, last = _ends(value)
+    first, last = ends(value)
     if first > last:
         raise ValueError(f"{name}: the range {first:g}-{last:g} runs backwards")
     if first < low or last > high or (open_low and first == low):

@@ -227,7 +227,7 @@ def synthesize(
         seconds=time.perf_counter() - start,
         finished=bool(after.finished.all()),
         problems=tuple((corpus.images.names[i], line) for i, (line, _) in sorted(problems.items())),
-        warnings=(*corpus.attributes["warnings"], *begun.skipped),
+        warnings=_warnings(corpus, begun.skipped, made),
     )
 
 
@@ -292,6 +292,14 @@ def _recorded(corpus: Corpus, shards: set[int]) -> dict[int, tuple[str, bool]]:
         for image, line in corpus.read_facts(shard).items()
         if line
     }
+
+
+def _warnings(
+    corpus: Corpus, skipped: tuple[str, ...], made: list[ShardSummary]
+) -> tuple[str, ...]:
+    lines = list(dict.fromkeys(line for summary in made for line in summary.warnings))
+    more = (f"and {len(lines) - EXAMPLES} more images",) if len(lines) > EXAMPLES else ()
+    return (*corpus.attributes["warnings"], *skipped, *lines[:EXAMPLES], *more)
 
 
 def _too_many(problems: Collection[int], images: int, max_bad: float) -> bool:

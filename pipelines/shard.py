@@ -63,6 +63,7 @@ class ImageFacts:
     perceptual_hash: bytes = bytes(8)
     problem: str = ""
     user_mistake: bool = False
+    warnings: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -93,10 +94,10 @@ def patches(job: Job, shard: int) -> Iterator[ImageFacts | Patch]:
 def _piece(job: Job, piece: Piece) -> Iterator[ImageFacts | Patch]:
     try:
         image = job.source.read(job.images[piece.image])
-        camera = job.camera or _as_shot(image)
+        camera = job.camera or _as_shot(image, job.images[piece.image].name)
         picture = frame(image, camera, job.recipe, piece.image)
         _check_size(picture, job, piece.image)
-        iso = _own_iso(image, job, piece.image)
+        iso = _own_iso(image, camera, job, piece.image)
     except (UnreadableFileError, InputError) as error:
         yield ImageFacts(
             piece.image, problem=str(error), user_mistake=isinstance(error, InputError)
@@ -110,6 +111,7 @@ def _piece(job: Job, piece: Piece) -> Iterator[ImageFacts | Patch]:
         picture.width,
         image.sha256,
         perceptual_hash(picture.thumbnail()).tobytes(),
+        warnings=_stretched(camera, job, piece.image, iso),
     )
     work = _Work(
         job, piece.image, image.kind, camera, iso, picture, _known(job, piece.image, picture)
@@ -168,6 +170,8 @@ class _Work:
         if noise.tukey_lambda is not None and noise.tukey_scale is not None:
             row["tukey_lambda"], row["tukey_scale"] = noise.tukey_lambda, noise.tukey_scale
         for term in recipe.without:
+            if term == "row" and "row" in noise.read_includes:
+                row["read"] = np.maximum(row["read"] - row["row"] ** 2, 0)
             row[term] = 0
             if term == "read" and noise.tukey_lambda is not None:
                 row["tukey_scale"] = 0
@@ -223,22 +227,38 @@ def _tone(recipe: Recipe, kind: str, image: int, number: int) -> float:
     return float(random.generator(recipe.seed, random.Stream.TONE, *key).uniform(low, high))
 
 
-def _as_shot(image: SourceImage) -> Camera:
+def _as_shot(image: SourceImage, name: str) -> Camera:
     if image.raw is None:
         raise RecipeError(
-            "camera 'as-shot' takes the noise profile of raw files, and this source has pictures; "
+            f"camera 'as-shot' takes the noise profile of raw files, and {name} is a picture; "
             "name a camera (noisegen cameras)"
         )
     return cameras.as_shot(image.raw)
 
 
-def _own_iso(image: SourceImage, job: Job, number: int) -> float | None:
+def _own_iso(image: SourceImage, camera: Camera, job: Job, number: int) -> float | None:
+    """Return the file's ISO; refuse one that is needed and missing, or beyond the camera."""
     iso = image.raw.iso if image.raw else None
-    if job.recipe.iso == "as-shot" and not iso:
+    if job.recipe.iso != "as-shot":
+        return iso
+    if not iso:
         raise InputError(
             f"{job.images[number].name} does not say its ISO, which --iso as-shot needs; name one"
         )
-    return float(iso) if iso else None
+    try:
+        camera.check(iso=iso)
+    except InputError as error:
+        raise InputError(f"{job.images[number].name}: {error}") from None
+    return float(iso)
+
+
+def _stretched(camera: Camera, job: Job, number: int, iso: float | None) -> tuple[str, ...]:
+    """Return what the camera has to say about following this file's ISO."""
+    if job.recipe.iso != "as-shot":
+        return ()
+    rng = random.generator(job.recipe.seed, random.Stream.CAMERA, number, 0)
+    state = camera.draw(rng, model=job.developer.sensor.model, iso=iso)
+    return tuple(f"{job.images[number].name}: {line}" for line in state.warnings)
 
 
 def _check_size(picture: Frame, job: Job, number: int) -> None:

@@ -14,6 +14,7 @@ from matplotlib.figure import Figure
 from noisegen import cfa
 from noisegen.errors import DamagedCorpusError, StorageError
 from noisegen.isp.bulk import LINEAR_OFFSET, LINEAR_SCALE, render
+from noisegen.isp.transfer import encode
 from pipelines.corpus import Corpus, Sample
 from pipelines.develop import isp_parameters
 from pipelines.measure import Curve, expected, noise_curves
@@ -106,9 +107,8 @@ def _visible(corpus: Corpus, sample: Sample, array: npt.NDArray[Any]) -> Picture
         return render(array, phase, row["black"], float(row["white"]), parameters)
     if recipe.stage == "linear":
         x = np.clip((array.astype(np.float64) - LINEAR_OFFSET) / LINEAR_SCALE, 0, 1)
-        encoded = np.where(x <= 0.0031308, 12.92 * x, 1.055 * x ** (1 / 2.4) - 0.055)
-        return np.round(encoded * 255).astype(np.uint8)
-    return array if array.dtype == np.uint8 else (array >> 8).astype(np.uint8)
+        return np.round(encode(x, "srgb") * 255).astype(np.uint8)
+    return array if array.dtype == np.uint8 else np.round(array / 257).astype(np.uint8)
 
 
 def _grid(cells: list[Picture]) -> Picture:
@@ -147,7 +147,7 @@ def _plot(corpus: Corpus, curves: list[Curve], width: int) -> Picture:
         picture = io.BytesIO()
         FigureCanvasAgg(figure).print_png(picture)  # type: ignore[no-untyped-call]
     data = np.frombuffer(picture.getvalue(), np.uint8)
-    return np.asarray(cv2.imdecode(data, cv2.IMREAD_COLOR_RGB), np.uint8)
+    return np.asarray(cv2.imdecode(data, cv2.IMREAD_COLOR), np.uint8)[..., ::-1]
 
 
 def _pad(picture: Picture, width: int) -> Picture:

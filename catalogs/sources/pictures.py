@@ -67,11 +67,6 @@ def decode(data: bytes, where: str) -> Picture:
     return np.ascontiguousarray(picture[..., ::-1])
 
 
-def is_grey_png(data: bytes) -> bool:
-    """Tell whether ``data`` starts as a PNG with one channel."""
-    return data.startswith(_PNG) and len(data) > 25 and data[25] == 0
-
-
 def _fault(data: bytes, where: str) -> str | None:
     """Say what is wrong with the file as a container, or return None."""
     if data.startswith(_PNG):

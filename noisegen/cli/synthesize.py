@@ -46,7 +46,7 @@ RUN_OPTIONS = (
 @click.option(
     "--iso",
     type=RangeType("as-shot"),
-    help="ISO, a range drawn log-uniformly, or each raw file's own.",
+    help="ISO, a range drawn log-uniformly, or each raw file's own.  [default: the camera's range]",
 )
 @click.option(
     "--without",
@@ -54,7 +54,9 @@ RUN_OPTIONS = (
     multiple=True,
     help="Switch a noise term off; may be given again.",
 )
-@click.option("--gain", type=RANGE, help="Gain in DN per electron, for cameras without ISO.")
+@click.option(
+    "--gain", type=RANGE, help="Gain in DN per electron, or a range, for cameras without ISO."
+)
 @click.option(
     "--stage",
     type=click.Choice(["srgb", "linear", "raw", "both"]),
@@ -62,10 +64,16 @@ RUN_OPTIONS = (
 )
 @click.option("--bits", type=click.Choice(["8", "16"]), help="Bits of an sRGB value.  [default: 8]")
 @click.option(
-    "--lazy/--stored", default=None, help="Store the clean data and compute the noisy when read."
+    "--lazy/--stored",
+    default=None,
+    help="Store the clean mosaic; compute the rest when it is read.",
 )
 @click.option("--patch", type=int, help="Height and width of a sample.  [default: 128]")
-@click.option("--per-image", type=int, help="Patches an image.  [default: 16]")
+@click.option(
+    "--per-image",
+    type=int,
+    help="Patches an image.  [default: the source's, 16 as a rule; what --count needs]",
+)
 @click.option("--count", type=int, help="Patches in all.")
 @click.option("--draws", type=int, help="Noise draws of each patch.  [default: 1]")
 @click.option(

@@ -155,12 +155,13 @@ def amplify(mosaic: Mosaic, ratio: float, levels: Levels, phase: Phase | None = 
             raise InputError("the planes' black levels differ; say which CFA phase the mosaic has")
         phase = "RGGB"
     _check_phase(phase)
-    codes = np.arange(65536)
     out = np.empty(mosaic.shape, np.uint16)
     for (dy, dx), black in np.ndenumerate(by_position(levels.black, phase)):
         low = math.floor(black + 0.5) if levels.clips_at == "black" else 0
-        table = np.clip(np.floor(black + ratio * (codes - black) + 0.5), low, levels.white)
-        out[dy::2, dx::2] = table.astype(np.uint16)[mosaic[dy::2, dx::2]]
+        codes = mosaic[dy::2, dx::2].astype(np.float64)
+        out[dy::2, dx::2] = np.clip(
+            np.floor(black + ratio * (codes - black) + 0.5), low, levels.white
+        )
     return out
 
 

@@ -39,6 +39,7 @@ def refused(run):
         assert len(lines) == 1, result.stderr
         assert lines[0].startswith("noisegen: ")
         assert "Traceback" not in result.output
+        assert "--debug" not in lines[0], "an error that nobody foresaw"
         return lines[0]
 
     return invoke

@@ -158,7 +158,8 @@ def test_iso_as_shot_of_pictures_is_refused_and_leaves_nothing(folder, tmp_path)
 @pytest.mark.parametrize("model", ["heteroscedastic", "poisson-gaussian", "eld", "eld-gaussian"])
 def test_terms_can_be_switched_off(made, pixels, model):
     options = {"camera": "SonyA7S2", "noise": model, "gain": 2.0, "stage": "raw"}
-    quiet = pixels(made("q.zarr", without=("shot", "read", "row", "bias"), **options))
+    terms = ("shot", "read", "row", "bias") if "eld" in model else ("shot", "read")
+    quiet = pixels(made("q.zarr", without=terms, **options))
     np.testing.assert_array_equal(quiet["noisy"], quiet["clean"])
     loud = pixels(made("l.zarr", without=("shot",), **options))
     residual = (loud["noisy"].astype(float) - loud["clean"])[loud["clean"] < 10_000]
@@ -218,3 +219,60 @@ def test_one_client_makes_two_corpora_at_one_path(folder, tmp_path):
     pipelines.synthesize(_recipe(), str(alone), root=str(folder))
     assert summary.samples == 8
     assert pipelines.open(out).digest() == pipelines.open(alone).digest()
+
+
+@pytest.mark.parametrize(("model", "term"), [("awgn", "shot"), ("poisson-gaussian", "row")])
+def test_terms_that_a_model_lacks_cannot_be_switched_off(model, term):
+    with pytest.raises(InputError, match=f"no term '{term}'"):
+        pipelines.synthesize(Recipe(noise=model, without=(term,)), "x.zarr")
+
+
+def test_the_order_of_terms_does_not_make_another_recipe():
+    one, other = Recipe(without=("row", "read")), Recipe(without=("read", "row", "read"))
+    assert one.sha256 == other.sha256
+
+
+def test_a_file_beyond_the_camera_is_bad_by_name_and_one_near_it_is_warned_of(tmp_path):
+    raws = tmp_path / "raws"
+    raws.mkdir()
+    for iso in (200, 6400):
+        write_dng(raws / f"{iso}.dng", _mosaic(), **LEVELS, iso=iso)
+    constant = _recipe(iso="as-shot", camera="IP")
+    summary = pipelines.synthesize(constant, str(tmp_path / "a.zarr"), root=str(raws), max_bad=0.5)
+    assert [name for name, _ in summary.problems] == ["6400.dng"]
+    assert "6400.dng" in summary.problems[0][1]
+    summary = pipelines.synthesize(_recipe(iso="as-shot"), str(tmp_path / "b.zarr"), root=str(raws))
+    assert len([line for line in summary.warnings if "6400.dng" in line]) == 1
+
+
+def test_row_noise_is_recorded_where_it_is_drawn(made):
+    drawn = made("a.zarr", camera="SonyA7S2", noise="eld").table["row"]
+    absent = made("b.zarr", camera="SonyA7S2", noise="heteroscedastic").table["row"]
+    assert (drawn > 0).all()
+    assert (absent == 0).all()
+
+
+@pytest.mark.parametrize("stage", ["raw", "srgb"])
+def test_noise_that_is_not_the_models_shows_in_the_curves(made, monkeypatch, stage):
+    """The check must not be fooled by a kernel that is wrong in the same way twice."""
+    from pipelines import develop
+    from pipelines.measure import noise_curves
+
+    def louder(mosaic, levels_in, model, parameters, levels, *rest, **named):
+        from dataclasses import replace
+
+        doubled = replace(
+            parameters,
+            shot=tuple(2 * v for v in parameters.shot),
+            read=tuple(2 * v for v in parameters.read),
+        )
+        return kernel(mosaic, levels_in, model, doubled, levels, *rest, **named)
+
+    kernel = develop.add_noise
+    with monkeypatch.context() as patched:
+        patched.setattr(develop, "add_noise", louder)
+        corpus = made("a.zarr", stage=stage, iso=800.0)
+        if stage == "srgb":
+            patched.undo()
+        ratios = [curve.ratio for curve in noise_curves(corpus, range(len(corpus)))]
+    assert all(1.6 < ratio < 2.4 for ratio in ratios), ratios
