@@ -1,5 +1,6 @@
 """Bad input: one line that says what, where and what to do; the right exit code; nothing lost."""
 
+import errno
 import json
 import os
 import subprocess
@@ -159,12 +160,23 @@ def test_wrong_recipe_key(refused, tmp_path):
     assert "did you mean 'camera'" in line
 
 
-@pytest.mark.parametrize("command", ["status", "verify", "digest", "recipe"])
+@pytest.mark.parametrize(
+    "command",
+    [
+        ["status"],
+        ["verify"],
+        ["digest"],
+        ["recipe"],
+        ["inspect", "--out", "s.png"],
+        ["materialize", "--out", "m.zarr"],
+    ],
+    ids=lambda command: command[0],
+)
 def test_foreign_zarr(refused, tmp_path, command):
     import zarr
 
     zarr.create_group(tmp_path / "foreign.zarr").create_array("a", shape=(3,), dtype="i4")
-    line = refused(command, tmp_path / "foreign.zarr", code=2)
+    line = refused(*command, tmp_path / "foreign.zarr", code=2)
     assert "foreign.zarr" in line
 
 
@@ -178,18 +190,33 @@ def test_foreign_zarr_is_never_overwritten(refused, tmp_path):
     assert (zarr.open_group(path, mode="r")["a"][:] == 7).all()
 
 
-def test_newer_schema(refused, corpus):
+@pytest.mark.parametrize(
+    "command",
+    [
+        ["status"],
+        ["verify"],
+        ["digest"],
+        ["recipe"],
+        ["inspect", "--out", "s.png"],
+        ["materialize", "--out", "m.zarr"],
+        ["synthesize", *FAST, "--out"],
+    ],
+    ids=lambda command: command[0],
+)
+def test_newer_schema(refused, corpus, command):
     root = json.loads((corpus / "zarr.json").read_text())
     root["attributes"]["noisegen"]["schema"] = 99
     (corpus / "zarr.json").write_text(json.dumps(root))
-    line = refused("status", corpus, code=2)
+    line = refused(*command, corpus, code=2)
     assert "schema 99" in line
     assert "upgrade" in line
 
 
-def test_corrupt_manifest(refused, run, corpus):
+@pytest.mark.parametrize("damage", [b"\0" * 10, b"\7" * 36], ids=["short", "wrong"])
+def test_corrupt_manifest(refused, run, corpus, damage):
     entry = corpus / "manifest" / "c.0.0"
-    entry.write_bytes(b"\0" * 10)
+    assert len(entry.read_bytes()) == 36
+    entry.write_bytes(damage)
     assert "damaged" in run("status", corpus).output
     result = run("verify", corpus)
     assert result.exit_code == 1
@@ -207,6 +234,16 @@ def test_another_recipe_on_the_same_path(refused, run, corpus):
     assert run("digest", corpus).output.splitlines()[-1] == before
     assert run("synthesize", "--out", corpus, *FAST, "--seed", "1", "--overwrite").exit_code == 0
     assert run("digest", corpus).output.splitlines()[-1] != before
+
+
+def test_a_disk_that_fills_up(refused, tmp_path, monkeypatch):
+    def full(*_):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(os, "writev", full)
+    line = refused("synthesize", "--out", tmp_path / "x.zarr", *FAST, code=1)
+    assert "disk is full" in line
+    assert not list(tmp_path.rglob("*.partial"))
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="mounting a small file system needs root")
