@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from noisegen import random
-from noisegen.errors import DamagedCorpusError
+from noisegen.errors import DamagedCorpusError, UnreadableFileError
 from pipelines import prepare
 from pipelines.corpus import Corpus
 from pipelines.digest import sample_digest
@@ -108,6 +108,8 @@ def verify(
     ------
     DamagedCorpusError
         If the names, scenes or splits of the images are damaged, which belong to no shard.
+    UnreadableFileError
+        If the source no longer gives an image whose samples are to be made again.
     """
     corpus.images  # noqa: B018 - read whole, checksums and all
     damaged = [(shard, "its manifest entry is damaged") for shard in corpus.damaged_entries]
@@ -156,11 +158,14 @@ def _different(corpus: Corpus, samples: tuple[int, ...], root: str | None) -> tu
     job = prepare.job_of(corpus, root)
     wanted, out = set(samples), []
     for shard in sorted({s // corpus.plan.rows_per_shard for s in samples}):
-        number = corpus.rows_of(shard).start
+        number, problem = corpus.rows_of(shard).start, ""
         for item in patches(job, shard):
             if not isinstance(item, Patch):
+                problem = item.problem
                 continue
             for row in item.rows:
+                if number in wanted and item.tile is None:
+                    raise UnreadableFileError(f"sample {number} cannot be made again: {problem}")
                 if number in wanted and not _same(corpus, number, row, item):
                     out.append(number)
                 number += 1

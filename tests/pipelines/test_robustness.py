@@ -12,7 +12,7 @@ from click.testing import CliRunner
 
 import pipelines
 from noisegen.cli import main
-from noisegen.errors import InputError, MissingDataError
+from noisegen.errors import InputError, MissingDataError, UnreadableFileError
 from noisegen.raw import write_dng
 from pipelines import run as runs
 from pipelines.recipe import Recipe, parse
@@ -276,3 +276,14 @@ def test_noise_that_is_not_the_models_shows_in_the_curves(made, monkeypatch, sta
             patched.undo()
         ratios = [curve.ratio for curve in noise_curves(corpus, range(len(corpus)))]
     assert all(1.6 < ratio < 2.4 for ratio in ratios), ratios
+
+
+def test_a_source_file_that_is_gone_is_not_called_different(folder, tmp_path):
+    from pipelines.check import verify
+
+    pipelines.synthesize(_recipe(), str(tmp_path / "c.zarr"), root=str(folder))
+    corpus = pipelines.open(tmp_path / "c.zarr")
+    assert verify(corpus, regenerate=6, root=str(folder)).different == ()
+    (folder / "1.png").write_bytes(b"")
+    with pytest.raises(UnreadableFileError, match=r"sample 2 cannot be made again: .*1\.png"):
+        verify(corpus, regenerate=6, root=str(folder))
