@@ -59,25 +59,26 @@ def begin(
     CorpusMismatchError
         If the place holds something else, or a corpus of another recipe and ``overwrite`` is false.
     """
-    existing = storage.read("zarr.json") is not None and read_attributes(storage)[MARK]
-    if existing and existing.get("recipe_sha256") != recipe.sha256:
-        if not overwrite:
-            difference = _difference(existing, recipe)
-            raise CorpusMismatchError(
-                f"{storage.url}: holds a corpus of another recipe ({difference}); "
-                "choose another --out, or --overwrite to replace it"
-            )
-        remove(storage)
-        existing = None
-    if existing:
+    existing = read_attributes(storage)[MARK] if storage.read("zarr.json") is not None else {}
+    other = bool(existing) and existing.get("recipe_sha256") != recipe.sha256
+    if other and not overwrite:
+        difference = _difference(existing, recipe)
+        raise CorpusMismatchError(
+            f"{storage.url}: holds a corpus of another recipe ({difference}); "
+            "choose another --out, or --overwrite to replace it"
+        )
+    if existing and not other:
         corpus = Corpus(storage)
         if _named(corpus):
             return Begun(corpus, False, ())
     job = prepare.new_job(recipe, root, shard_mb)
+    if other:
+        # Not before all that can be refused was checked: a mistyped root must not cost a corpus.
+        remove(storage)
     names, scenes = [ref.name for ref in job.images], [ref.scene for ref in job.images]
     split = prepare.splits(scenes)
     corpus = write(storage, job.developer, job.plan, names, scenes, split, _attributes(job))
-    return Begun(corpus, not existing, job.source.skipped)
+    return Begun(corpus, other or not existing, job.source.skipped)
 
 
 def write(

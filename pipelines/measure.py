@@ -95,8 +95,6 @@ def noise_curves(corpus: Corpus, samples: Sequence[int]) -> list[Curve]:
     for number in samples:
         sample = corpus[number]
         clean, noisy, draws = _compare(corpus, number, sample)
-        if mosaic:
-            draws = [_predicted(corpus, sample.row, clean)]
         clipped = None if mosaic else np.iinfo(sample.arrays["clean"].dtype).max
         for channel, (values, residual, model) in enumerate(
             _channels(clipped, sample.row, clean, noisy, draws)
@@ -117,7 +115,7 @@ def expected(corpus: Corpus, number: int, sample: Sample) -> npt.NDArray[Any]:
 
 
 def _predicted(corpus: Corpus, row: np.void, quiet: npt.NDArray[Any]) -> npt.NDArray[np.float64]:
-    """Return the standard deviation that the model's formula gives each pixel of a mosaic.
+    """Return the root mean square of the noise and bias that the formula gives each pixel.
 
     NaN where the noise reaches a limit of the codes: the formula knows nothing of clipping.
     """
@@ -131,7 +129,9 @@ def _predicted(corpus: Corpus, row: np.void, quiet: npt.NDArray[Any]) -> npt.NDA
     levels = Levels(tuple(row["black"].tolist()), white, corpus.sensor.clips_at)
     model = models.get(corpus.sensor.model)
     every = variance(x, model, noise_parameters(row, corpus.sensor), levels)
-    std = ratio * np.sqrt(np.take_along_axis(every, planes[..., None].astype(np.intp), -1)[..., 0])
+    own = np.take_along_axis(every, planes[..., None].astype(np.intp), -1)[..., 0]
+    bias = row["bias"][planes] * (white - zero) if model.bias else 0.0
+    std = ratio * np.sqrt(own + bias**2)
     low = zero if corpus.sensor.clips_at == "black" else 0.0
     inside = (quiet - CLEAR * std > low) & (quiet + CLEAR * std < white)
     return np.where(inside, std, np.nan)
@@ -140,14 +140,20 @@ def _predicted(corpus: Corpus, row: np.void, quiet: npt.NDArray[Any]) -> npt.NDA
 def _compare(
     corpus: Corpus, number: int, sample: Sample
 ) -> tuple[npt.NDArray[Any], npt.NDArray[Any], list[npt.NDArray[Any]]]:
-    """Return the noiseless and the noisy picture, and differences of fresh draws of the model."""
+    """Return the noiseless and the noisy picture, and what the model says of their difference.
+
+    That is the root of its mean square for a mosaic, and fresh draws of it for a picture.
+    """
     row, tile, window = _mosaic(corpus, number, sample)
     quiet = expected(corpus, number, sample).astype(np.float64)
     draws = []
-    for draw in range(DRAWS):
-        fresh = row.copy()
-        fresh["draw"] = FIRST_FRESH_DRAW + draw
-        draws.append(corpus.developer.sample(fresh, tile, window)["noisy"] - quiet)
+    if corpus.recipe.stage == "raw":
+        draws.append(_predicted(corpus, row, quiet))
+    else:
+        for draw in range(DRAWS):
+            fresh = row.copy()
+            fresh["draw"] = FIRST_FRESH_DRAW + draw
+            draws.append(corpus.developer.sample(fresh, tile, window)["noisy"] - quiet)
     # The stored clean picture is the reference where there is one at the input's own light.
     dark = float(row["exposure_ratio"]) != 1
     clean = quiet if dark else sample.arrays["clean"].astype(np.float64)

@@ -13,10 +13,6 @@ from dataclasses import dataclass
 from noisegen.errors import RecipeError
 from pipelines.recipe import Recipe
 
-SHARD_BYTES = 64 << 20
-"""Pixels in a shard, before compression, over all its arrays: 64 MB unless asked otherwise."""
-
-
 LARGEST_PATCH_BYTES = 2 << 30
 """A patch with all its draws lies in one shard, which is held in memory while it is made."""
 

@@ -184,9 +184,9 @@ def _recipe(options: dict[str, Any]) -> Any:
     given = {k: v for k, v in options.items() if k not in RUN_OPTIONS and v is not None}
     if not given["without"]:
         del given["without"]
-    if given.get("camera", data.get("camera")) != data.get("camera"):
-        # The file's text and noise model belong to the camera that the recipe was made for.
-        data.pop("camera_file", None)
+    if "camera_file" in data and given.get("camera", data.get("camera")) != data.get("camera"):
+        # A printed recipe: its figures and noise model are those of the camera it was made for.
+        del data["camera_file"]
         data.pop("noise", None)
     own = dict(given.pop("source_options"))
     if "split" in given:

@@ -287,3 +287,24 @@ def test_a_source_file_that_is_gone_is_not_called_different(folder, tmp_path):
     (folder / "1.png").write_bytes(b"")
     with pytest.raises(UnreadableFileError, match=r"sample 2 cannot be made again: .*1\.png"):
         verify(corpus, regenerate=6, root=str(folder))
+
+
+def test_a_mistyped_root_does_not_cost_the_corpus_that_is_overwritten(folder, tmp_path):
+    out = tmp_path / "c.zarr"
+    pipelines.synthesize(_recipe(), str(out), root=str(folder))
+    before = pipelines.open(out).digest()
+    with pytest.raises(MissingDataError):
+        pipelines.synthesize(_recipe(seed=1), str(out), root=str(folder) + "x", overwrite=True)
+    assert pipelines.open(out).digest() == before
+    pipelines.synthesize(_recipe(seed=1), str(out), root=str(folder), overwrite=True)
+    assert pipelines.open(out).digest() != before
+
+
+def test_another_camera_keeps_the_noise_model_that_a_person_wrote(tmp_path):
+    file, out = tmp_path / "r.toml", tmp_path / "c.zarr"
+    file.write_text('noise = "poisson-gaussian"\npatch = 32\ncount = 4\n')
+    arguments = ["synthesize", "--recipe", str(file), "--camera", "S6", "--out", str(out)]
+    result = CliRunner().invoke(main, arguments)
+    assert result.exit_code == 0, result.output
+    recipe = pipelines.open(out).recipe
+    assert (recipe.camera, recipe.noise) == ("S6", "poisson-gaussian")
