@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
+import cv2
 import numpy as np
 import numpy.typing as npt
 
@@ -31,6 +32,22 @@ def mosaic(seed: int = 0) -> npt.NDArray[np.uint16]:
     electrons = linear * 50_000
     noisy = electrons + np.sqrt(electrons + 9) * rng.standard_normal(linear.shape, np.float32)
     return np.clip(noisy / 50_000 * (WHITE - BLACK) + BLACK, 0, WHITE).astype(np.uint16)
+
+
+def photograph(*, noisy: bool) -> npt.NDArray[np.uint16]:
+    """Return an RGGB mosaic with the spread of a daylight scene, smooth at large scale.
+
+    ``noisy`` adds the noise of 4 DN an electron and a read noise of 10 DN.
+    """
+    rng = np.random.default_rng(7)
+    exposure = np.zeros((HEIGHT, WIDTH), np.float32)
+    for octave in range(2, 8):
+        grid = rng.standard_normal((3 << octave, 4 << octave)).astype(np.float32)
+        exposure += cv2.resize(grid, (WIDTH, HEIGHT), interpolation=cv2.INTER_CUBIC) / octave
+    signal = 0.12 * np.exp(1.1 * exposure / exposure.std()) * (WHITE - BLACK)
+    if noisy:
+        signal += np.sqrt(4 * signal + 100) * rng.standard_normal(signal.shape, dtype=np.float32)
+    return np.clip(np.rint(BLACK + signal), 0 if noisy else BLACK, WHITE).astype(np.uint16)
 
 
 def write_dng(path: Path, compression: str | None) -> None:

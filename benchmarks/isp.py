@@ -8,12 +8,12 @@ import cv2
 import numpy as np
 import torch
 
-from benchmarks import harness
+from benchmarks import frames, harness
 from noisegen.isp import pipeline
 from noisegen.isp.bulk import render, unprocess
 from noisegen.isp.parameters import DEMOSAICS, HALO, IspParameters
 
-HEIGHT, WIDTH = 3000, 4000
+HEIGHT, WIDTH = frames.HEIGHT, frames.WIDTH
 BLACK, WHITE = 512, 16383
 LEVELS = ((BLACK,) * 4, WHITE)
 MATRIX = ((0.7161, 0.2475, 0.0364), (0.2759, 0.9854, -0.2613), (0.0253, -0.2454, 1.2201))
@@ -24,7 +24,7 @@ def main() -> None:
     """Measure and print."""
     cv2.setNumThreads(1)
     torch.set_num_threads(1)
-    frame = photograph()
+    frame = frames.photograph(noisy=True)
     small = np.ascontiguousarray(frame[:1024, :1024])
     wide = np.empty((HEIGHT, WIDTH, 3), np.uint16)
     narrow = np.empty((HEIGHT, WIDTH, 3), np.uint8)
@@ -103,18 +103,6 @@ def off_by_one(mosaic: np.ndarray) -> dict[str, float]:
             far = float((np.abs(got - expected) > 1).mean())
             shares[f"{demosaic}, {bits} bit, more than one level"] = far
     return shares
-
-
-def photograph() -> np.ndarray:
-    """Return a 14-bit RGGB mosaic with the spread of a daylight scene and sensor noise."""
-    rng = np.random.default_rng(7)
-    exposure = np.zeros((HEIGHT, WIDTH), np.float32)
-    for octave in range(2, 8):
-        grid = rng.standard_normal((3 << octave, 4 << octave)).astype(np.float32)
-        exposure += cv2.resize(grid, (WIDTH, HEIGHT), interpolation=cv2.INTER_CUBIC) / octave
-    signal = 0.12 * np.exp(1.1 * exposure / exposure.std()) * (WHITE - BLACK)
-    signal += np.sqrt(4 * signal + 100) * rng.standard_normal(signal.shape, dtype=np.float32)
-    return np.clip(np.rint(BLACK + signal), 0, WHITE).astype(np.uint16)
 
 
 if __name__ == "__main__":

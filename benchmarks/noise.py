@@ -4,14 +4,12 @@ Run ``python -m benchmarks.noise [OUT.json]``. Bars: ``heteroscedastic`` 7, ``po
 The other lines have no bar; they show what planes that differ, dark frames and ELD's terms cost.
 """
 
-import cv2
 import numpy as np
 
-from benchmarks import harness
+from benchmarks import frames, harness
 from noisegen.random import counter
 from noisegen.sensor import Levels, NoiseParameters, add_noise, get
 
-HEIGHT, WIDTH = 3000, 4000
 BLACK, WHITE, GAIN, READ = 512, 16383, 4.0, 10.0  # DN, DN per electron: about ISO 1600
 LEVELS = Levels((BLACK,) * 4, WHITE)
 ALIKE = NoiseParameters(
@@ -28,7 +26,7 @@ UNLIKE = NoiseParameters(
 
 def main() -> None:
     """Measure and print."""
-    frame = photograph()
+    frame = frames.photograph(noisy=False)
     out = np.empty_like(frame)
     dark = (BLACK + (frame - BLACK) // 100).astype(np.uint16)
     rng = np.random.Generator(np.random.SFC64(1))
@@ -70,17 +68,6 @@ def main() -> None:
         results[line] = measured
     results["share_below_16_electrons"] = float((frame < BLACK + 16 * GAIN).mean())
     harness.report("noise", results)
-
-
-def photograph() -> np.ndarray:
-    """Return a 14-bit RGGB mosaic with the spread of a daylight scene, smooth at large scale."""
-    rng = np.random.default_rng(7)
-    exposure = np.zeros((HEIGHT, WIDTH), np.float32)
-    for octave in range(2, 8):
-        grid = rng.standard_normal((3 << octave, 4 << octave)).astype(np.float32)
-        exposure += cv2.resize(grid, (WIDTH, HEIGHT), interpolation=cv2.INTER_CUBIC) / octave
-    signal = 0.12 * np.exp(1.1 * exposure / exposure.std()) * (WHITE - BLACK)
-    return np.clip(np.rint(BLACK + signal), BLACK, WHITE).astype(np.uint16)
 
 
 if __name__ == "__main__":
