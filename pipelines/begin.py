@@ -28,6 +28,7 @@ from pipelines.store import (
     read_attributes,
     remove,
 )
+from pipelines.tables import ends
 
 
 @dataclass(frozen=True)
@@ -151,7 +152,7 @@ def _warnings(job: Job) -> tuple[str, ...]:
     for end in (0, 1):
         iso = None if recipe.iso == "as-shot" else recipe.iso
         setting = {
-            name: None if value is None else recipes.ends(value)[end]
+            name: None if value is None else ends(value)[end]
             for name, value in (("iso", iso), ("gain", recipe.gain))
         }
         rng = noisegen.random.generator(recipe.seed, noisegen.random.Stream.CAMERA)

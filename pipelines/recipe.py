@@ -11,26 +11,29 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import Field, ValidationError, field_validator, model_validator
 
-from noisegen.errors import MissingDataError, RecipeError, did_you_mean
+from noisegen.errors import MissingDataError, RecipeError
+from pipelines import presets
+from pipelines.tables import Range, Table, check_range, ends, first_problem, merged, to_toml
 
 SCHEMA = 1
 """Version of the recipe and of the corpus layout."""
 
-Range = tuple[float, float]
 Stage = Literal["srgb", "linear", "raw", "both"]
 
 
-class Recipe(BaseModel):
+class Recipe(Table):
     """What a corpus is made of.
 
-    Every field has a default: ``Recipe()`` is the demo corpus (dead leaves, Google Pixel).
+    Every field has a default: ``Recipe()`` is the demo corpus (dead leaves, Google Pixel). What
+    belongs to one step of the chain stands in a table of its own (:mod:`pipelines.tables`).
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
-
     schema_version: Literal[1] = Field(1, alias="schema", description="Version of the recipe.")
+    preset: str | None = Field(
+        None, description="Named recipe that this one starts from (noisegen synthesize --preset)."
+    )
     source: str = Field("deadleaves", description="Data set the clean pictures come from.")
     source_options: dict[str, str | int | float | bool] = Field(
         default_factory=dict, description="Options of the source, such as its split."
@@ -89,6 +92,13 @@ class Recipe(BaseModel):
     amplify: bool = Field(False, description="Multiply the darkened input back, after the noise.")
     seed: Annotated[int, Field(ge=0, lt=1 << 64)] = Field(0, description="Seed of every draw.")
 
+    @model_validator(mode="before")
+    @classmethod
+    def _over_its_preset(cls, data: Any) -> Any:
+        if isinstance(data, Mapping) and data.get("preset") is not None:
+            return merged(presets.read(data["preset"]), data)
+        return data
+
     @field_validator("without")
     @classmethod
     def _one_order(cls, terms: tuple[str, ...]) -> tuple[str, ...]:
@@ -99,10 +109,10 @@ class Recipe(BaseModel):
         if self.patch % 2 or not 8 <= self.patch <= 8192:
             raise ValueError(f"patch: {self.patch} is not an even number from 8 to 8192")
         for name in ("gain", "exposure_ratio"):
-            _check_range(name, getattr(self, name), low=0.0, open_low=True)
+            check_range(name, getattr(self, name), low=0.0, open_low=True)
         if self.iso != "as-shot":
-            _check_range("iso", self.iso, low=0.0, open_low=True)
-        _check_range("tone", self.tone, low=0.0, high=1.0)
+            check_range("iso", self.iso, low=0.0, open_low=True)
+        check_range("tone", self.tone, low=0.0, high=1.0)
         if self.exposure_ratio is not None and ends(self.exposure_ratio)[0] < 1:
             raise ValueError("exposure_ratio: 1 or more (how many times less light the input gets)")
         if self.amplify and self.exposure_ratio is None:
@@ -134,13 +144,7 @@ class Recipe(BaseModel):
 
     def to_toml(self) -> str:
         """Return a TOML file that :func:`read` turns into this recipe; defaults are written out."""
-        data = self.model_dump(mode="json", by_alias=True, exclude_none=True)
-        tables = {k: data.pop(k) for k in list(data) if isinstance(data[k], dict)}
-        lines = [f"{key} = {_toml(value)}" for key, value in data.items()]
-        for name, table in tables.items():
-            if table:
-                lines += ["", f"[{name}]", *(f"{k} = {_toml(v)}" for k, v in table.items())]
-        return "\n".join(lines) + "\n"
+        return to_toml(self.model_dump(mode="json", by_alias=True, exclude_none=True))
 
 
 def parse(data: Mapping[str, Any], where: str = "recipe") -> Recipe:
@@ -166,7 +170,7 @@ def parse(data: Mapping[str, Any], where: str = "recipe") -> Recipe:
     try:
         return Recipe.model_validate(dict(data))
     except ValidationError as error:
-        raise RecipeError(f"{where}: {_first_problem(error)}") from None
+        raise RecipeError(f"{where}: {first_problem(error, Recipe)}") from None
 
 
 def read(path: str | Path) -> Recipe:
@@ -213,54 +217,3 @@ def json_data(text: str) -> dict[str, Any]:
 def json_schema() -> dict[str, Any]:
     """Return the JSON Schema of a recipe."""
     return Recipe.model_json_schema(by_alias=True)
-
-
-def ends(value: float | Range) -> Range:
-    """Return both ends of a number or a range."""
-    return value if isinstance(value, tuple) else (value, value)
-
-
-def _check_range(
-    name: str,
-    value: float | Range | None,
-    low: float,
-    high: float = float("inf"),
-    open_low: bool = False,
-) -> None:
-    if value is None:
-        return
-    first, last = ends(value)
-    if first > last:
-        raise ValueError(f"{name}: the range {first:g}-{last:g} runs backwards")
-    if first < low or last > high or (open_low and first == low):
-        bounds = "above 0" if open_low else f"from {low:g} to {high:g}"
-        raise ValueError(f"{name}: {first if first <= low else last:g} is not {bounds}")
-
-
-def _first_problem(error: ValidationError) -> str:
-    problem = error.errors()[0]
-    key = str(problem["loc"][0]) if problem["loc"] else ""
-    if problem["type"] == "extra_forbidden":
-        known = [field.alias or name for name, field in Recipe.model_fields.items()]
-        return f"unknown key '{key}'{did_you_mean(key, known)}"
-    message = problem["msg"].removeprefix("Value error, ")
-    return f"{key}: {message} (found {problem['input']!r})" if key else message
-
-
-def _is_literal(text: str) -> bool:
-    """Tell whether a text can stand between triple apostrophes as it is."""
-    printable = all(c in "\n\t" or (c >= " " and c != "\x7f") for c in text)
-    return printable and "'''" not in text and not text.endswith("'")
-
-
-def _toml(value: object) -> str:
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    if isinstance(value, list):
-        return f"[{', '.join(_toml(v) for v in value)}]"
-    if isinstance(value, str) and "\n" in value and _is_literal(value):
-        return f"'''\n{value}'''"
-    if isinstance(value, str):
-        # A JSON string is a TOML basic string but for the one control character JSON leaves alone.
-        return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
-    return repr(value)

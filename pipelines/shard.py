@@ -22,7 +22,8 @@ from pipelines import parameters
 from pipelines.develop import Arrays, Developer
 from pipelines.frame import Frame, frame, perceptual_hash
 from pipelines.plan import Piece, Plan
-from pipelines.recipe import Recipe, ends
+from pipelines.recipe import Recipe
+from pipelines.tables import ends
 from pipelines.tile import Window
 
 

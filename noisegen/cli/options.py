@@ -74,6 +74,40 @@ class AssignmentType(click.ParamType):  # type: ignore[type-arg]
         return key, int(text) if text.isdecimal() else text
 
 
+class SettingType(click.ParamType):  # type: ignore[type-arg]
+    """A key of a recipe, through its table, and its value: ``tone=0-1`` or ``table.key=true``."""
+
+    name = "TABLE.KEY=VALUE"
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> dict[str, Any]:
+        """Parse the text into nested tables."""
+        if isinstance(value, dict):
+            return value
+        key, equals, text = str(value).partition("=")
+        names = key.split(".")
+        if not (equals and all(names)):
+            self.fail(f"'{value}' is not KEY=VALUE or TABLE.KEY=VALUE", param, ctx)
+        setting: Any = _value(text)
+        for name in reversed(names):
+            setting = {name: setting}
+        return setting  # type: ignore[no-any-return]
+
+
+def _value(text: str) -> bool | int | float | tuple[float, float] | str:
+    """Return what a text means: a truth value, a number, a range, or the text itself."""
+    if text in ("true", "false"):
+        return text == "true"
+    try:
+        number = RANGE.convert(text, None, None)
+    except click.UsageError:
+        return text
+    whole = isinstance(number, float) and text.lstrip("+-").isdecimal()
+    return int(text) if whole else number
+
+
 ASSIGNMENT = AssignmentType()
+SETTING = SettingType()
 RANGE = RangeType()
 PART = PartType()

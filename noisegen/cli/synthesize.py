@@ -5,10 +5,10 @@ from typing import Any
 
 import click
 
-from noisegen.cli.options import ASSIGNMENT, PART, RANGE, RangeType
+from noisegen.cli.options import ASSIGNMENT, PART, RANGE, SETTING, RangeType
 
 RUN_OPTIONS = (
-    "out", "recipe_file", "root", "workers", "scheduler", "cluster", "parts", "max_bad",
+    "out", "recipe_file", "settings", "root", "workers", "scheduler", "cluster", "parts", "max_bad",
     "overwrite", "dry_run", "shard_mb",
 )  # fmt: skip
 """Options that say how a corpus is made; all others are keys of the recipe."""
@@ -22,6 +22,14 @@ RUN_OPTIONS = (
     type=click.Path(),
     metavar="FILE.toml",
     help="Recipe to start from; the options below change it.",
+)
+@click.option("--preset", metavar="NAME", help="Named recipe to start from: published or raw-only.")
+@click.option(
+    "--set",
+    "settings",
+    type=SETTING,
+    multiple=True,
+    help="Any key of the recipe, such as tone=0-1; may be given again.",
 )
 @click.option("--source", help="Data set (noisegen sources).  [default: deadleaves]")
 @click.option(
@@ -178,6 +186,7 @@ def command(**options: Any) -> None:  # fmt: skip
 def _recipe(options: dict[str, Any]) -> Any:
     """Fill a recipe from the file and the options that were given."""
     from pipelines import recipe
+    from pipelines.tables import merged
 
     file = options["recipe_file"]
     data = recipe.read_table(file) if file else {}
@@ -192,9 +201,12 @@ def _recipe(options: dict[str, Any]) -> Any:
     if "split" in given:
         own["split"] = given.pop("split")
     if own:
-        given["source_options"] = {**data.get("source_options", {}), **own}
+        given["source_options"] = own
     if "bits" in given:
         given["bits"] = int(given["bits"])
     if str(given.get("camera", "")).endswith(".toml"):
         given["camera"] = str(Path(given["camera"]).absolute())
-    return recipe.parse({**data, **given}, where=str(file or "recipe"))
+    data = merged(data, given)
+    for setting in options["settings"]:
+        data = merged(data, setting)
+    return recipe.parse(data, where=str(file or "recipe"))

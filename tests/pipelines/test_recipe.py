@@ -3,10 +3,12 @@ import json
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from pydantic import ValidationError, model_validator
 
 from noisegen.errors import MissingDataError, RecipeError
-from pipelines import recipe
+from pipelines import presets, recipe
 from pipelines.recipe import Recipe
+from pipelines.tables import Table, check_range, first_problem, merged, to_toml
 
 RANGES = st.one_of(
     st.none(),
@@ -42,7 +44,7 @@ def test_every_field_changes_the_hash():
         "noise": "awgn", "iso": 100.0, "gain": 1.0, "stage": "raw", "bits": 16, "lazy": True,
         "patch": 64, "per_image": 3, "count": 9, "draws": 2, "demosaic": "ahd", "gamma": "2.2",
         "tone": 0.5, "border": "published", "without": ("row",), "clip": "published",
-        "exposure_ratio": 10.0, "seed": 1,
+        "exposure_ratio": 10.0, "seed": 1, "preset": "published",
     }  # fmt: skip
     hashes = {base.sha256} | {Recipe(**{key: value}).sha256 for key, value in other.items()}
     assert len(hashes) == len(other) + 1
@@ -88,3 +90,70 @@ def test_json_schema_lists_every_key():
     properties = recipe.json_schema()["properties"]
     assert set(properties) == {f.alias or n for n, f in Recipe.model_fields.items()}
     assert all("description" in p for p in properties.values())
+
+
+@pytest.mark.parametrize("name", presets.names())
+def test_every_preset_is_a_recipe_and_is_recorded(name):
+    made = Recipe(preset=name)
+    assert made.preset == name
+    for key, value in presets.read(name).items():
+        assert json.loads(made.to_json())[key] == value
+
+
+def test_what_is_given_overrides_the_preset(tmp_path):
+    made = Recipe(preset="published", demosaic="malvar")
+    assert (made.camera, made.demosaic, made.tone) == ("dualdn", "malvar", (0.0, 1.0))
+    path = tmp_path / "printed.toml"
+    path.write_text(made.to_toml(), encoding="utf-8")
+    assert recipe.read(path) == made
+    assert recipe.parse(json.loads(made.to_json())) == made
+
+
+def test_an_unknown_preset_names_the_nearest():
+    with pytest.raises(RecipeError, match=r"unknown preset 'publshed' \(did you mean 'published'"):
+        recipe.parse({"preset": "publshed"})
+
+
+class Inner(Table):
+    """A table of two keys."""
+
+    level: float = 0.0
+    width: int = 1
+
+    @model_validator(mode="after")
+    def _bounds(self):
+        check_range("level", self.level, low=0, high=1)
+        return self
+
+
+class Outer(Table):
+    """A recipe with a table."""
+
+    inner: Inner = Inner()
+
+
+@pytest.mark.parametrize(
+    ("data", "line"),
+    [
+        ({"inner": {"levle": 1}}, "unknown key 'inner.levle' (did you mean 'level'?)"),
+        ({"inner": {"level": 2}}, "inner.level: 2 is not from 0 to 1"),
+        ({"inner": {"width": "wide"}}, "inner.width: "),
+        ({"inner": 3}, "inner: "),
+        ({"iner": {}}, "unknown key 'iner' (did you mean 'inner'?)"),
+    ],
+)
+def test_a_wrong_key_of_a_table_is_named_with_its_table(data, line):
+    with pytest.raises(ValidationError) as caught:
+        Outer.model_validate(data)
+    assert first_problem(caught.value, Outer).startswith(line)
+
+
+def test_tables_are_merged_key_by_key():
+    assert merged({"a": 1, "t": {"x": 1, "y": 2}}, {"t": {"y": 3}}) == {
+        "a": 1,
+        "t": {"x": 1, "y": 3},
+    }
+
+
+def test_a_table_is_printed_under_its_name():
+    assert to_toml(Outer().model_dump(mode="json")) == "\n[inner]\nlevel = 0.0\nwidth = 1\n"
