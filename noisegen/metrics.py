@@ -1,0 +1,149 @@
+"""How far a picture is from another: PSNR and SSIM, as papers on denoising print them.
+
+Pictures are (H, W) or (H, W, C), channel last, 8 or 16 bit integers or floating point. ``peak`` is
+the value of white: by default 255 or 65535 for integers and 1 for floating point. Papers disagree
+on what is compared rather than on the formulas, so the conversion to 8 bits is a step of its own:
+
+========================================  =========================================================
+printed by                                is
+========================================  =========================================================
+most papers on synthetic noise            ``psnr(to_8bit(y), to_8bit(x))``, ``ssim`` likewise
+ADFNet's and MIRNet's SIDD scripts, PSNR  ``psnr(y, x)`` of floating point in [0, 1], not rounded
+ADFNet's SIDD script, SSIM                ``ssim`` of ``to_8bit(…, rounding="truncate")``
+========================================  =========================================================
+
+References
+----------
+Z. Wang et al., "Image Quality Assessment: From Error Visibility to Structural Similarity", IEEE TIP
+13(4), 2004.
+"""
+
+from typing import Any, Literal
+
+import numpy as np
+import numpy.typing as npt
+from scipy.ndimage import correlate1d
+
+from noisegen.errors import InputError
+
+Picture = npt.NDArray[Any]
+
+Rounding = Literal["half-even", "truncate"]
+
+WINDOW = 11
+"""Side of SSIM's window in pixels."""
+
+
+def to_8bit(picture: Picture, rounding: Rounding = "half-even") -> npt.NDArray[np.uint8]:
+    """Return a floating-point picture as 8-bit codes.
+
+    Parameters
+    ----------
+    picture
+        Floating point of any shape, 0 black and 1 white; what lies outside is clipped.
+    rounding
+        ``"half-even"`` rounds 255 v to the nearest code; ``"truncate"`` cuts its fraction off.
+
+    Raises
+    ------
+    InputError
+        If the picture is not floating point, or not finite.
+    """
+    if picture.dtype.kind != "f":
+        raise InputError(f"to_8bit takes floating point in [0, 1], found {picture.dtype}")
+    if not np.isfinite(picture).all():
+        raise InputError("to_8bit: the picture has values that are not finite")
+    scaled = np.clip(picture, 0, 1) * picture.dtype.type(255)
+    codes: npt.NDArray[np.uint8] = (np.rint(scaled) if rounding == "half-even" else scaled).astype(
+        np.uint8
+    )
+    return codes
+
+
+def psnr(picture: Picture, reference: Picture, peak: float | None = None) -> float:
+    """Return the peak signal-to-noise ratio ``20 log10(peak / sqrt(MSE))`` in decibels.
+
+    Parameters
+    ----------
+    picture, reference
+        Two pictures of one shape and one kind of number; neither is rounded or clipped here.
+    peak
+        Value of white.
+
+    Returns
+    -------
+    float
+        Infinite for equal pictures. The MSE is over all pixels and channels, in float64.
+
+    Raises
+    ------
+    InputError
+        If the pictures cannot be compared.
+    """
+    peak = _checked(picture, reference, peak)
+    difference = picture.astype(np.float64) - reference.astype(np.float64)
+    mse = float(np.mean(difference * difference))
+    return float("inf") if mse == 0 else float(20 * np.log10(peak / np.sqrt(mse)))
+
+
+def ssim(picture: Picture, reference: Picture, peak: float | None = None) -> float:
+    """Return the structural similarity, the mean over pixels and channels.
+
+    The window is Gaussian, 11x11 with sigma 1.5 and sum 1; ``C1 = (0.01 peak)²`` and
+    ``C2 = (0.03 peak)²``; only windows that lie whole within the picture count.
+
+    Parameters
+    ----------
+    picture, reference
+        Two pictures of one shape and one kind of number, at least 11 pixels wide and high.
+    peak
+        Value of white.
+
+    Raises
+    ------
+    InputError
+        If the pictures cannot be compared.
+    """
+    peak = _checked(picture, reference, peak)
+    if min(picture.shape[:2]) < WINDOW:
+        raise InputError(
+            f"SSIM needs pictures of at least {WINDOW}x{WINDOW} pixels, found "
+            f"{picture.shape[0]}x{picture.shape[1]}"
+        )
+    x, y = picture.astype(np.float64), reference.astype(np.float64)
+    C1, C2 = (0.01 * peak) ** 2, (0.03 * peak) ** 2
+    mean_x, mean_y = _windowed(x), _windowed(y)
+    variance_x = _windowed(x * x) - mean_x * mean_x
+    variance_y = _windowed(y * y) - mean_y * mean_y
+    covariance = _windowed(x * y) - mean_x * mean_y
+    luminance = (2 * mean_x * mean_y + C1) / (mean_x * mean_x + mean_y * mean_y + C1)
+    structure = (2 * covariance + C2) / (variance_x + variance_y + C2)
+    return float(np.mean(luminance * structure))
+
+
+def _windowed(picture: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    """Return the Gaussian-weighted mean of every window that lies within the picture."""
+    reach = WINDOW // 2
+    weights = np.exp(-(np.arange(-reach, reach + 1) ** 2) / (2 * 1.5**2))
+    weights /= weights.sum()
+    rows = correlate1d(picture, weights, axis=0)[reach:-reach]
+    whole: npt.NDArray[np.float64] = correlate1d(rows, weights, axis=1)[:, reach:-reach]
+    return whole
+
+
+def _checked(picture: Picture, reference: Picture, peak: float | None) -> float:
+    """Return the peak of two pictures that can be compared."""
+    if picture.shape != reference.shape or picture.ndim not in (2, 3) or not picture.size:
+        raise InputError(
+            "metrics compare two pictures (H, W) or (H, W, C) of one shape, found "
+            f"{picture.shape} and {reference.shape}"
+        )
+    kinds = {a.dtype if a.dtype.kind in "ui" else np.dtype(float) for a in (picture, reference)}
+    if len(kinds) > 1 or {a.dtype.kind for a in (picture, reference)} - set("uf"):
+        raise InputError(
+            "metrics compare pictures of one kind of number, unsigned integers or floating point, "
+            f"found {picture.dtype} and {reference.dtype}"
+        )
+    if peak is not None:
+        return peak
+    return 1.0 if picture.dtype.kind == "f" else float(np.iinfo(picture.dtype).max)
