@@ -8,7 +8,8 @@ Three kinds of generator, and no others anywhere in the project:
   kernels of :mod:`noisegen.kernels` evaluate at a pixel's place in the full frame. The noise of a
   pixel is so a function of (seed, sample, draw, stream, y, x) alone.
 * :func:`torch_generator` seeds torch's own generators, for noise drawn on batches in training. The
-  numbers depend on the device and on the version of torch.
+  numbers depend on the device and on the version of torch. :func:`published_torch_generator` is
+  theirs alone who repeat published noise.
 
 References
 ----------
@@ -36,6 +37,7 @@ class Stream(IntEnum):
     VERIFY = 7
     TRAINING = 8
     SPLIT = 9
+    WEIGHTS = 20
 
 
 class Field(IntEnum):
@@ -97,6 +99,17 @@ def torch_generator(
     sequence = np.random.SeedSequence(seed, spawn_key=(int(stream), *key))
     words = sequence.generate_state(1, np.uint64)
     return torch.Generator(device).manual_seed(int(words[0]))
+
+
+def published_torch_generator(seed: int) -> "torch.Generator":
+    """Return torch's CPU generator as ``torch.manual_seed(seed)`` leaves it.
+
+    Published test scripts draw their noise so, and their figures hold for that noise alone; nothing
+    else is drawn from it.
+    """
+    import torch  # most of noisegen runs without it
+
+    return torch.Generator().manual_seed(seed)
 
 
 def counter(seed: int, sample: int, draw: int = 0) -> Counter:

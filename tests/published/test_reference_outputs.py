@@ -30,17 +30,6 @@ EIGHT_BIT_PICTURES = ("fake_uint8", "output_uint8")
 
 NOT_YET = frozenset(
     {
-        "adfnet",
-        "adfnet_cb",
-        "adfnet_dcb",
-        "adfnet_dyconv",
-        "adfnet_eval",
-        "adfnet_mcb",
-        "adfnet_mdcb",
-        "adfnet_mdcn",
-        "adfnet_metrics",
-        "adfnet_mfi",
-        "adfnet_sekg",
         "dualdn",
         "dualdn_backbone",
         "dualdn_bgu",
@@ -55,7 +44,6 @@ NOT_YET = frozenset(
         "neca_correlation",
         "neca_critic_32",
         "neca_critic_96",
-        "neca_dncnn",
         "neca_gain",
         "neca_level",
         "neca_losses",
@@ -94,7 +82,12 @@ class Case:
 
     fields: Mapping[str, np.ndarray]
     options: Mapping[str, Any]
+    keys: tuple[str, ...] = ()
     image: Callable[[tuple[int, ...], int], np.ndarray] = golden.image
+
+    def weights(self, net: int = 0) -> dict[str, np.ndarray]:
+        """The state dict of one of the nets that the entry's ``keys`` name."""
+        return golden.weights(golden.read_keys(self.keys[net], FOLDER))
 
     def shape(self, name: str = "shape") -> tuple[int, ...]:
         return tuple(int(n) for n in self.fields[name])
@@ -110,7 +103,7 @@ class Kind:
 
 
 KINDS: dict[str, Kind] = {}
-for _system in ("dualdn",):
+for _system in ("adfnet", "dncnn", "dualdn"):
     KINDS |= {name: Kind(*row) for name, row in load(HERE / f"{_system}_outputs.py").KINDS.items()}
 
 ENTRIES = json.loads((FOLDER / "index.json").read_text())
@@ -126,7 +119,9 @@ def test_reference_outputs(entry):
     assert not unknown, f"{entry['kind']} does not know {unknown}"
     with np.load(FOLDER / f"{entry['file']}.npz") as file:
         fields = dict(file)
-    ours = kind.run(Case(fields, entry["options"]))
+    keys = entry["keys"] or []
+    keys = (keys,) if isinstance(keys, str) else tuple(keys)
+    ours = kind.run(Case(fields, entry["options"], keys))
     wrong = []
     for name, reference in fields.items():
         if matches(name, (*FOR_INFORMATION, *kind.inputs)):

@@ -1,0 +1,91 @@
+"""What a denoiser is, and what the registry says about it."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, ClassVar
+
+from pydantic import ConfigDict, ValidationError
+from torch import nn
+
+from noisegen.errors import RecipeError
+from pipelines.tables import Table, first_problem
+
+Shapes = Mapping[str, tuple[int, ...]]
+"""Shape of every tensor of a state dict, by its name."""
+
+
+class Options(Table):
+    """Settings of a model: a frozen value, unknown keys and values of another type are refused."""
+
+    model_config = ConfigDict(strict=True)
+
+
+class Denoiser(nn.Module):
+    """A network that takes noise off pictures: (N, C, H, W) in, the same shape out, in [0, 1].
+
+    Attributes
+    ----------
+    multiple
+        Height and width must be multiples of this; :mod:`denoisers.inference.padding` sees to it.
+    """
+
+    multiple: ClassVar[int] = 1
+
+
+@dataclass(frozen=True)
+class ModelEntry:
+    """A model's page in the registry.
+
+    Parameters
+    ----------
+    name, title, paper
+        What it is, and who published it.
+    licence
+        Terms of the published weights, in a few words.
+    options
+        The settings there are, with their defaults.
+    make
+        ``make(options) -> Denoiser``, freshly initialised; the options are checked.
+    variants
+        Published nets: name, and the options that differ from the defaults.
+    keys
+        Regular expressions that between them match every name of a published state dict, from its
+        beginning to its end.
+    infer
+        Returns the options of the net that a state dict's shapes belong to. Raises LookupError or
+        ValueError, with one line, where the shapes belong to none.
+    inputs
+        The corpus arrays that the net takes, in the order of its arguments.
+    """
+
+    name: str
+    title: str
+    paper: str
+    licence: str
+    options: type[Options]
+    make: Callable[[Any], Denoiser]
+    variants: Mapping[str, Mapping[str, Any]]
+    keys: tuple[str, ...]
+    infer: Callable[[Shapes], dict[str, Any]]
+    inputs: tuple[str, ...] = field(default=("noisy",))
+
+    def check(self, options: Mapping[str, Any]) -> Options:
+        """Return the options as a value, what is not there at its default.
+
+        Raises
+        ------
+        RecipeError
+            If an option is unknown or has a value that does not fit.
+        """
+        try:
+            return self.options.model_validate(options)
+        except ValidationError as error:
+            known = ", ".join(self.options.model_fields)
+            raise RecipeError(
+                f"options of model '{self.name}': {first_problem(error, self.options)}; "
+                f"it has: {known}"
+            ) from None
+
+    def variants_of(self, options: Options) -> tuple[str, ...]:
+        """Return the names of the published nets that have exactly these options."""
+        return tuple(n for n, changed in self.variants.items() if self.check(changed) == options)

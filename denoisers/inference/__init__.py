@@ -1,0 +1,1 @@
+"""How a network is run on a whole picture: padding, self-ensemble, tiles."""

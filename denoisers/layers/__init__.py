@@ -1,0 +1,1 @@
+"""Operators that networks are built of and torch does not have."""

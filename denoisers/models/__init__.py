@@ -1,0 +1,1 @@
+"""The networks, one module a model; :func:`denoisers.create` makes them by name."""

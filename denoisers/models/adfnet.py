@@ -1,0 +1,363 @@
+"""ADFNet: dynamic convolution and deformable context in a U-shaped network.
+
+Blocks carry the names of the paper, parameters those of the published code.
+
+References
+----------
+H. Shen, Z.-Q. Zhao, W. Zhang, "Adaptive Dynamic Filtering Network for Image Denoising", AAAI 2023.
+"""
+
+from typing import Annotated, Any, ClassVar, Literal
+
+import torch
+from pydantic import Field
+from torch import Tensor, nn
+from torch.nn.functional import leaky_relu
+
+from denoisers.base import Denoiser, ModelEntry, Options, Shapes
+from denoisers.layers.deformable import modulated_deform_conv2d
+from denoisers.layers.dynamic import dynamic_filter
+from noisegen.errors import InputError
+
+SLOPE = 0.2
+"""Of every leaky ReLU in the network."""
+
+OFFSET_CHANNELS = 32
+"""Of the feature that offsets are made of, at every level of every variant."""
+
+DEFORMABLE_GROUPS = 8
+
+DILATIONS = (1, 3, 5)
+
+
+class ADFNetOptions(Options):
+    """Settings of :class:`ADFNet`."""
+
+    channels: Literal[1, 3] = Field(3, description="Channels of the picture.")
+    width: Annotated[int, Field(ge=8, multiple_of=8)] = Field(
+        32,
+        description="Channels of the first of four levels, each of twice the last's: 32 in "
+        "ADFNet, 64 in ADFNet*.",
+    )
+
+
+class DCN(nn.Module):
+    """Modulated deformable 3x3 convolution that makes its offsets and masks of a second feature.
+
+    Parameters
+    ----------
+    channels
+        C, of input and output; a multiple of 8.
+    """
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.empty(channels, channels, 3, 3))
+        self.bias = nn.Parameter(torch.empty(channels))
+        self.conv_offset_mask = _conv3(OFFSET_CHANNELS, 3 * DEFORMABLE_GROUPS * 9)
+        nn.init.kaiming_uniform_(self.weight, a=5**0.5)
+        bound = (channels * 9) ** -0.5
+        nn.init.uniform_(self.bias, -bound, bound)
+        # No offset and every mask one half: training starts from an ordinary convolution.
+        nn.init.zeros_(self.conv_offset_mask.weight)
+        nn.init.zeros_(self.conv_offset_mask.bias)  # type: ignore[arg-type]
+
+    def forward(self, pair: tuple[Tensor, Tensor]) -> Tensor:
+        """Convolve the first of ``pair`` by offsets and masks made of the second."""
+        x, feature = pair
+        made = self.conv_offset_mask(feature)
+        offset, mask = made.split((2 * DEFORMABLE_GROUPS * 9, DEFORMABLE_GROUPS * 9), 1)
+        return modulated_deform_conv2d(x, offset, mask.sigmoid(), self.weight, self.bias, padding=1)
+
+
+class OffsetHead(nn.Module):
+    """The feature that a :class:`DCN` makes its offsets of."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.offset_conv1 = _conv3(channels, OFFSET_CHANNELS)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return (N, 32, H, W)."""
+        return _leaky(self.offset_conv1(x))
+
+
+class SEKG(nn.Module):
+    """Spatially enhanced kernel generation: a depth-wise convolution plus a channel term."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.conv_sa = nn.Conv2d(channels, channels, 3, padding=1, groups=channels)
+        self.conv_ca = nn.Conv1d(1, 1, 3, padding=1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return the feature that kernels are made of, as large as ``x``."""
+        means = x.mean((2, 3))
+        channel_term: Tensor = self.conv_ca(means.unsqueeze(1)).view(*means.shape, 1, 1)
+        spatial_term: Tensor = self.conv_sa(x)
+        return spatial_term + channel_term
+
+
+class KernelGeneration(nn.Module):
+    """SEKG and the 1x1 convolution that makes nine taps a channel of it (the paper's AFG)."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.sekg = SEKG(channels)
+        self.conv = nn.Conv2d(channels, 9 * channels, 1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return kernels (N, 9C, H, W) for :func:`denoisers.layers.dynamic.dynamic_filter`."""
+        kernels: Tensor = self.conv(self.sekg(x))
+        return kernels
+
+
+class DConv(nn.Module):
+    """Dynamic convolution: ``x`` filtered by kernels made of itself."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.afg = KernelGeneration(channels)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return ``x`` filtered, of the same shape."""
+        return dynamic_filter(x, self.afg(x))
+
+
+class MFI(nn.Module):
+    """Multi-dimensional feature integration: gates of channels, then of rows and columns."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return the gated feature; the gates are twice a sigmoid, as in the published code."""
+        z = x * (2 * x.mean((2, 3), keepdim=True).sigmoid())
+        rows = 2 * z.mean((1, 3), keepdim=True).sigmoid()
+        columns = 2 * z.mean((1, 2), keepdim=True).sigmoid()
+        return z * (1 + rows + columns)
+
+
+class CB(nn.Module):
+    """Convolutional block."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.conv1 = _conv3(channels, channels)
+        self.conv2 = _conv3(channels, channels)
+        self.conv3 = _conv3(channels, channels)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return ``x`` and what the block adds; the first two convolutions follow directly."""
+        added: Tensor = self.conv3(_leaky(self.conv2(self.conv1(x))))
+        return x + added
+
+
+class DCB(nn.Module):
+    """Dynamic convolutional block."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.conv1 = _conv3(channels, channels)
+        self.dyconv = DConv(channels)
+        self.conv2 = _conv3(channels, channels)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return ``x`` and what the block adds."""
+        added: Tensor = self.conv2(_leaky(self.dyconv(self.conv1(x))))
+        return x + added
+
+
+class MCB(nn.Module):
+    """Multi-scale convolutional block.
+
+    Parameters
+    ----------
+    channels
+        C, of input and output.
+    mid_channels
+        M, of the dilated branches.
+    """
+
+    def __init__(self, channels: int, mid_channels: int) -> None:
+        super().__init__()
+        self.offset = OffsetHead(channels)
+        self.dcn = nn.Sequential(DCN(channels), nn.LeakyReLU(SLOPE), _conv3(channels, channels))
+        self.conv = _reduction(channels, mid_channels)
+        self.conv1, self.conv2, self.conv3 = (
+            nn.Conv2d(mid_channels, mid_channels, 3, padding=d, dilation=d) for d in DILATIONS
+        )
+        self.integration = MFI()
+        self.fusion = nn.Conv2d(4 * mid_channels, channels, 1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return ``x`` and what the block adds."""
+        u = self.conv(self.dcn((x, self.offset(x))))
+        branches = [_leaky(conv(u)) for conv in (self.conv1, self.conv2, self.conv3)]
+        added: Tensor = self.fusion(self.integration(torch.cat((u, *branches), 1)))
+        return x + added
+
+
+class Branch(nn.Module):
+    """What follows the dynamic filtering in one branch of an :class:`MDCB`."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.fuse = _conv3(channels, channels)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return the branch's feature, of the same shape."""
+        return _leaky(self.fuse(x))
+
+
+class MDCB(nn.Module):
+    """Multi-scale dynamic convolutional block: one set of kernels at three dilations.
+
+    Parameters
+    ----------
+    channels
+        C, of input and output.
+    mid_channels
+        M, of the filtered branches.
+    """
+
+    def __init__(self, channels: int, mid_channels: int) -> None:
+        super().__init__()
+        self.conv = _reduction(channels, mid_channels)
+        self.offset = OffsetHead(channels)
+        self.generate_kernel = nn.Sequential(
+            DCN(channels),
+            nn.LeakyReLU(SLOPE),
+            SEKG(channels),
+            nn.Conv2d(channels, 9 * mid_channels, 1),
+        )
+        self.branch_1, self.branch_3, self.branch_5 = (Branch(mid_channels) for _ in DILATIONS)
+        self.integration = MFI()
+        self.fusion = nn.Conv2d(4 * mid_channels, channels, 1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return ``x`` and what the block adds."""
+        kernels = self.generate_kernel((x, self.offset(x)))
+        w = self.conv(x)
+        branches = [
+            branch(dynamic_filter(w, kernels, dilation))
+            for branch, dilation in zip(
+                (self.branch_1, self.branch_3, self.branch_5), DILATIONS, strict=True
+            )
+        ]
+        added: Tensor = self.fusion(self.integration(torch.cat((w, *branches), 1)))
+        return x + added
+
+
+class Level(nn.Module):
+    """The two blocks that stand at one level of the encoder or the decoder."""
+
+    def __init__(self, first: nn.Module, second: nn.Module) -> None:
+        super().__init__()
+        self.fe = nn.Sequential(first, second)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return the level's feature, of the shape of ``x``."""
+        feature: Tensor = self.fe(x)
+        return feature
+
+
+class ADFNet(Denoiser):
+    """The whole network.
+
+    Parameters
+    ----------
+    channels, width
+        As in :class:`ADFNetOptions`.
+
+    Notes
+    -----
+    The gates of MFI and the channel terms of SEKG are means over the whole picture, and offsets
+    reach anywhere: a tile's result differs from the same pixels of the whole picture's.
+    """
+
+    multiple: ClassVar[int] = 8
+
+    def __init__(self, channels: int = 3, width: int = 32) -> None:
+        super().__init__()
+        n1, n2, n3, n4 = (width * 2**level for level in range(4))
+        self.head = _conv3(channels, n1)
+        self.fe1 = Level(CB(n1), MCB(n1, n1))
+        self.down1 = nn.Conv2d(n1, n2, 3, stride=2, padding=1)
+        self.fe2 = Level(CB(n2), MCB(n2, n2))
+        self.down2 = nn.Conv2d(n2, n3, 3, stride=2, padding=1)
+        self.fe3 = Level(CB(n3), MCB(n3, n3 // 2))
+        self.down3 = nn.Conv2d(n3, n4, 3, stride=2, padding=1)
+        self.cfe = Level(CB(n4), MCB(n4, n4 // 2))
+        self.up3 = nn.ConvTranspose2d(n4, n3, 6, stride=2, padding=2)
+        self.dfe3 = Level(DCB(n3), MDCB(n3, n3 // 2))
+        self.up2 = nn.ConvTranspose2d(n3, n2, 6, stride=2, padding=2)
+        self.dfe2 = Level(DCB(n2), MDCB(n2, n2))
+        self.up1 = nn.ConvTranspose2d(n2, n1, 6, stride=2, padding=2)
+        self.dfe1 = Level(DCB(n1), MDCB(n1, n1))
+        self.tail = _conv3(n1, channels)
+
+    def forward(self, noisy: Tensor) -> Tensor:
+        """Return the denoised picture, (N, C, H, W), not clipped.
+
+        Raises
+        ------
+        InputError
+            If height or width is no multiple of 8.
+        """
+        height, width = noisy.shape[-2:]
+        if height % self.multiple or width % self.multiple:
+            raise InputError(
+                f"ADFNet takes sides that are multiples of {self.multiple}, found "
+                f"{height}x{width}: pad the picture (denoisers.inference.padding) or crop it"
+            )
+        e1 = self.fe1(self.head(noisy))
+        e2 = self.fe2(_leaky(self.down1(e1)))
+        e3 = self.fe3(_leaky(self.down2(e2)))
+        b = self.cfe(_leaky(self.down3(e3)))
+        d3 = self.dfe3(self.up3(b) + e3)
+        d2 = self.dfe2(self.up2(d3) + e2)
+        d1 = self.dfe1(self.up1(d2) + e1)
+        residual: Tensor = self.tail(d1)
+        return noisy + residual
+
+
+def infer(shapes: Shapes) -> dict[str, Any]:
+    """Return the options of an ADFNet from the shapes of its state dict."""
+    width, channels, *_ = shapes["head.weight"]
+    return {"channels": channels, "width": width}
+
+
+def _conv3(inputs: int, outputs: int) -> nn.Conv2d:
+    return nn.Conv2d(inputs, outputs, 3, padding=1)
+
+
+def _reduction(channels: int, mid_channels: int) -> nn.Module:
+    """Return the 1x1 convolution that stands only where the number of channels changes."""
+    return nn.Conv2d(channels, mid_channels, 1) if mid_channels != channels else nn.Identity()
+
+
+def _leaky(x: Tensor) -> Tensor:
+    return leaky_relu(x, SLOPE)
+
+
+def _make(options: ADFNetOptions) -> ADFNet:
+    return ADFNet(**options.model_dump())
+
+
+ENTRY = ModelEntry(
+    name="adfnet",
+    title="Adaptive Dynamic Filtering Network",
+    paper="H. Shen, Z.-Q. Zhao, W. Zhang, AAAI 2023",
+    licence="none stated by the authors",
+    options=ADFNetOptions,
+    make=_make,
+    variants={
+        "rgb": {},
+        "gray": {"channels": 1},
+        "real": {},
+        "rgb-large": {"width": 64},
+    },
+    keys=(
+        r"(head|tail|down[123]|up[123])\.(weight|bias)",
+        r"(fe[123]|cfe|dfe[123])\.fe\.[01]\..+\.(weight|bias)",
+    ),
+    infer=infer,
+)

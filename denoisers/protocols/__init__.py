@@ -1,0 +1,1 @@
+"""Test protocols as they were published, each by its own rules."""

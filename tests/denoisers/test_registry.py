@@ -1,0 +1,157 @@
+"""Models by name: what is asked for is made, or one line says what to do."""
+
+import os
+import pickle
+import subprocess
+import sys
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+import torch
+
+import denoisers
+from denoisers.base import ModelEntry
+from noisegen.errors import RecipeError, UnknownNameError
+
+OWN = ["adfnet", "dncnn"]
+
+SMALL = {"adfnet": {"width": 8}, "dncnn": {"depth": 3, "width": 8}}
+"""Options with which a model is quick."""
+
+
+class Point:
+    """An entry point of somebody's package."""
+
+    value = "somebody.models:ENTRY"
+
+    def __init__(self, name: str, load: Callable[[], Any]) -> None:
+        self.name, self.load = name, load
+
+
+@pytest.fixture
+def offer(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
+    """Put entry points into the group."""
+
+    def put(*points: Point) -> None:
+        def entry_points(group: str, name: str | None = None) -> list[Point]:
+            assert group == "noisegen.denoisers"
+            return [p for p in points if name in (None, p.name)]
+
+        monkeypatch.setattr(denoisers, "entry_points", entry_points)
+
+    return put
+
+
+def test_all_of_the_registry_is_complete():
+    found, broken = denoisers.entries()
+    assert [page.name for page in found] == denoisers.names() == OWN
+    assert broken == []
+    for page in found:
+        assert all((page.title, page.paper, page.licence, page.variants, page.keys, page.inputs))
+        assert all(field.description for field in page.options.model_fields.values())
+
+
+@pytest.mark.parametrize("name", OWN)
+@pytest.mark.parametrize("channels", [1, 3])
+def test_a_net_gives_back_what_shape_it_takes(name, channels):
+    net = denoisers.create(name, channels=channels, **SMALL[name]).eval()
+    side = 3 * net.multiple
+    shape = (2, channels, side, 2 * side)
+    with torch.no_grad():
+        output = net(torch.rand(shape))
+    assert output.shape == shape
+    assert output.isfinite().all()
+
+
+@pytest.mark.parametrize("name", OWN)
+def test_every_parameter_gets_a_gradient(name):
+    net = denoisers.create(name, **SMALL[name]).eval()
+    draws = torch.Generator().manual_seed(1)
+    for parameter in net.parameters():
+        # Off the first weights, some of which are zero so that others have no effect yet.
+        parameter.data += 0.05 * torch.randn(parameter.shape, generator=draws)
+    picture = torch.rand(2, 3, 16, 24, generator=draws)
+    net(picture).square().sum().backward()
+    assert not [n for n, p in net.named_parameters() if p.grad is None or not p.grad.any()]
+
+
+@pytest.mark.parametrize("name", OWN)
+def test_first_weights_are_a_function_of_the_seed(name):
+    before = torch.get_rng_state()
+    one, same, other = (denoisers.create(name, seed=s, **SMALL[name]) for s in (5, 5, 6))
+    assert torch.equal(torch.get_rng_state(), before)
+    first, again, different = (
+        torch.nn.utils.parameters_to_vector(n.parameters()) for n in (one, same, other)
+    )
+    assert torch.equal(first, again)
+    assert not torch.equal(first, different)
+
+
+def test_an_unknown_name_gets_a_suggestion():
+    with pytest.raises(UnknownNameError, match=r"'adfent' \(did you mean 'adfnet'\?\)"):
+        denoisers.create("adfent")
+
+
+@pytest.mark.parametrize(
+    ("name", "options", "said"),
+    [
+        ("adfnet", {"widht": 32}, r"model 'adfnet': unknown key 'widht' \(did you mean 'width'"),
+        ("adfnet", {"width": 20}, r"width: .*multiple of 8 \(found 20\); it has: channels, width"),
+        ("adfnet", {"channels": 4}, r"channels: .*1 or 3 \(found 4\)"),
+        ("dncnn", {"depth": "20"}, r"depth: .*valid integer \(found '20'\)"),
+        ("dncnn", {"batch_norm": 1}, r"batch_norm: .*valid boolean"),
+        ("dncnn", {"depth": 1}, r"depth: .*greater than or equal to 2"),
+    ],
+)
+def test_options_are_checked(name, options, said):
+    with pytest.raises(RecipeError, match=said) as caught:
+        denoisers.create(name, **options)
+    assert len(str(caught.value).splitlines()) == 1
+
+
+def test_other_packages_models_are_loaded_when_named(offer):
+    own = denoisers.entry("dncnn")
+    loaded = []
+
+    def load() -> ModelEntry:
+        loaded.append(1)
+        return own
+
+    offer(Point("theirs", load), Point("adfnet", load))
+    assert denoisers.names() == [*OWN, "theirs"]
+    assert loaded == []
+    assert type(denoisers.create("theirs", depth=2)) is type(denoisers.create("dncnn", depth=2))
+    # A name of this project cannot be taken over.
+    assert denoisers.entry("adfnet").name == "adfnet"
+
+
+def test_a_broken_package_is_named_and_skipped(offer):
+    def fail() -> None:
+        raise ImportError("no module named theirs\nand more")
+
+    offer(Point("broken", fail), Point("odd", lambda: 7))
+    found, broken = denoisers.entries()
+    assert [page.name for page in found] == OWN
+    import_error, wrong_type = broken
+    assert import_error == (
+        "model 'broken' (somebody.models:ENTRY) cannot be loaded: "
+        "ImportError: no module named theirs; mend its package"
+    )
+    assert "a int where a denoisers.base.ModelEntry should be" in wrong_type
+    with pytest.raises(denoisers.BrokenModelError, match=r"'broken'") as caught:
+        denoisers.create("broken")
+    assert str(pickle.loads(pickle.dumps(caught.value))) == str(caught.value)
+
+
+def test_listing_names_loads_nothing_heavy():
+    code = (
+        "import sys, denoisers; denoisers.names();"
+        "heavy = {'torch', 'numba', 'cv2', 'zarr', 'pydantic', 'scipy', 'pipelines'};"
+        "print(sorted(heavy & sys.modules.keys()))"
+    )
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join(p for p in sys.path if p)}
+    done = subprocess.run(
+        [sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True
+    )
+    assert done.stdout.strip() == "[]"
