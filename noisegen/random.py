@@ -47,6 +47,9 @@ class Field(IntEnum):
     READ = 2
     ROW = 3
     SHOT_DARK = 4
+    PICTURE_1 = 16
+    PICTURE_2 = 17
+    PICTURE_3 = 18
 
 
 class Counter(NamedTuple):

@@ -79,7 +79,7 @@ def normals(
 ) -> npt.NDArray[np.float32]:
     """Return standard normals of a tile of a field; arguments as :func:`words`."""
     out = np.empty(shape, np.float32)
-    _fill_normals(out, *stream(counter, field), y, x)
+    fill_normals(out, *stream(counter, field), y, x)
     return out
 
 
@@ -197,7 +197,8 @@ def _fill_words(out, key0, key1, field, sample, y, x):
 
 
 @kernel
-def _fill_normals(out, key0, key1, field, sample, y, x):
+def fill_normals(out, key0, key1, field, sample, y, x):
+    """Fill a tile with standard normals; ``field`` and the keys as :func:`stream` gives them."""
     height, width = out.shape
     u = np.empty((4, BLOCK), np.uint32)
     z = np.empty((4, BLOCK), np.float32)

@@ -1,0 +1,6 @@
+"""Noise of rendered sRGB pictures: what it is, how it is drawn, how it is fitted to pairs."""
+
+from noisegen.picture.apply import add_noise
+from noisegen.picture.parameters import PictureNoise
+
+__all__ = ["PictureNoise", "add_noise"]
