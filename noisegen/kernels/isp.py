@@ -20,6 +20,7 @@ from noisegen.kernels.ahd import (
     lab_row,
     variation_rows,
 )
+from noisegen.kernels.border import reflect
 from noisegen.kernels.demosaic import PAD, bilinear_row, malvar_row, nearest_row
 from noisegen.kernels.transfer import encode, table_index, tone
 
@@ -136,16 +137,6 @@ def fill_table(encoded, alpha, code, table):
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def _reflect(i, n):
-    """Return the index that reflect-101 continuation takes sample ``i`` of ``n`` from."""
-    if n == 1:
-        return 0
-    period = 2 * n - 2
-    i = i % period
-    return i if i < n else period - i
-
-
-@njit(cache=True, nogil=True, error_model="numpy")
 def _row_colours(y, x, red):
     """Return the site parity and the places in RGB of a row's own and other colour."""
     if (y - red[0]) % 2 == 0:
@@ -161,7 +152,7 @@ def _load_row(mosaic, y, first, black, scale, low, row):
     parity = first % 2
     black0, black1 = black[y % 2, parity], black[y % 2, 1 - parity]
     scale0, scale1 = scale[y % 2, parity], scale[y % 2, 1 - parity]
-    source = mosaic[_reflect(y, height)]
+    source = mosaic[reflect(y, height)]
     begin = min(max(-first, 0), count)
     end = max(min(width - first, count), begin)
     inside = source[first + begin : first + end]
@@ -181,7 +172,7 @@ def _load_row(mosaic, y, first, black, scale, low, row):
 def _load_outside(source, start, stop, first, zeros, gains, low, row):
     """Write the reflected samples ``start`` to ``stop`` of a row."""
     for j in range(start, stop):
-        sample = f4(source[_reflect(first + j, source.size)])
+        sample = f4(source[reflect(first + j, source.size)])
         row[j] = min(max((sample - zeros[j % 2]) * gains[j % 2], low), f4(1))
 
 

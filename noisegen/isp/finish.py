@@ -1,0 +1,423 @@
+"""What a camera does after its tone curve: noise reduction, sharpening, resizing, JPEG.
+
+:func:`finish` takes the 16-bit picture that :func:`noisegen.isp.bulk.render` makes, or the part of
+it that :func:`needed` names, and obeys one law: a window of a frame's finished picture is, to the
+bit, the window of the whole finished frame. Filters reach a fixed number of pixels and see the
+frame continued by reflection; output pixels of the resizing have absolute places; and JPEG works on
+the frame's own grid of blocks, so a part is widened to it.
+
+Stages, in their order, each of which may be off:
+
+luma noise reduction
+    A small bilateral filter on Y of JPEG's YCbCr: grain is softened, not removed.
+chroma noise reduction
+    A guided filter on Cb and Cr, with a wider window.
+sharpening
+    An unsharp mask on Y, added to all three colours.
+resizing
+    By a cubic kernel that is stretched to the step of the output.
+JPEG
+    Written and read by OpenCV (libjpeg-turbo).
+
+References
+----------
+C. Tomasi, R. Manduchi, "Bilateral filtering for gray and color images", ICCV 1998.
+K. He, J. Sun, X. Tang, "Guided image filtering", TPAMI 35(6), 2013.
+ITU-T T.81, "Digital compression and coding of continuous-tone still images", 1992, A.2.
+"""
+
+import math
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any, Literal, get_args
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from noisegen.errors import InputError
+from noisegen.isp.geometry import Window
+from noisegen.isp.parameters import check_option
+from noisegen.kernels import finish as kernel
+
+Subsampling = Literal["4:4:4", "4:2:2", "4:2:0"]
+"""How a JPEG stores its colours: in full, at half the width, at half the width and height."""
+
+SUBSAMPLINGS: tuple[Subsampling, ...] = get_args(Subsampling)
+
+LIMITS: dict[str, tuple[float, float]] = {
+    "luma": (0, 1),
+    "luma_radius": (1, 4),
+    "chroma": (0, 1),
+    "chroma_radius": (1, 16),
+    "sharpen": (0, 5),
+    "sharpen_radius": (0.3, 5),
+    "resize": (1, 8),
+    "quality": (1, 100),
+}
+"""Least and greatest value of each number in :class:`FinishParameters`."""
+
+BAND = 1 << 16
+"""Pixels that are filtered at a time: their planes stay in cache."""
+
+_UNIT: dict[Subsampling, tuple[int, int]] = {"4:4:4": (8, 8), "4:2:2": (8, 16), "4:2:0": (16, 16)}
+_SAMPLING_FACTOR: dict[Subsampling, int] = {
+    "4:4:4": cv2.IMWRITE_JPEG_SAMPLING_FACTOR_444,
+    "4:2:2": cv2.IMWRITE_JPEG_SAMPLING_FACTOR_422,
+    "4:2:0": cv2.IMWRITE_JPEG_SAMPLING_FACTOR_420,
+}
+
+
+@dataclass(frozen=True)
+class FinishParameters:
+    """What is done to one picture; the defaults do nothing.
+
+    Attributes
+    ----------
+    luma, chroma
+        Strengths of the noise reduction: differences (of Y from 0 to 1, of Cb and Cr from -0.5 to
+        0.5) well above it are kept, those below are smoothed. 0 is off.
+    luma_radius
+        Reach of the luma filter in pixels; its spatial weights have a standard deviation of
+        ``sqrt(luma_radius / 2)``.
+    chroma_radius
+        Radius of the chroma filter's window; the filter reaches twice as far.
+    sharpen
+        Amount of the unsharp mask; 0 is off.
+    sharpen_radius
+        Standard deviation of its blur, in pixels; it reaches three of them.
+    resize
+        Input pixels per output pixel; 1 is off.
+    quality
+        JPEG quality on libjpeg's scale from 1 to 100; None is off.
+    subsampling
+        Of the JPEG's colours.
+
+    Raises
+    ------
+    InputError
+        If a value makes no sense.
+    """
+
+    luma: float = 0.0
+    luma_radius: int = 1
+    chroma: float = 0.0
+    chroma_radius: int = 3
+    sharpen: float = 0.0
+    sharpen_radius: float = 0.8
+    resize: float = 1.0
+    quality: int | None = None
+    subsampling: Subsampling = "4:2:0"
+
+    def __post_init__(self) -> None:
+        """Check every value."""
+        for name, (low, high) in LIMITS.items():
+            value = getattr(self, name)
+            if name == "quality" and value is None:
+                continue
+            if not low <= value <= high:
+                raise InputError(f"finish: {_NAMES[name]} {value} is not from {low:g} to {high:g}")
+            if name in _WHOLE and value != int(value):
+                raise InputError(f"finish: {_NAMES[name]} {value} is not a whole number")
+        check_option("JPEG subsampling", self.subsampling, SUBSAMPLINGS)
+
+    @property
+    def changes_pixels(self) -> bool:
+        """Whether anything but rounding is done."""
+        filters = self.luma > 0 or self.chroma > 0 or self.sharpen > 0
+        return filters or self.resize != 1 or self.quality is not None
+
+    @property
+    def filter_reach(self) -> int:
+        """Pixels that noise reduction and sharpening together look beyond a pixel."""
+        return max(self._luma_reach + self._sharpen_reach, self._chroma_reach)
+
+    @property
+    def block(self) -> tuple[int, int]:
+        """Height and width of the grid that the JPEG works on; (1, 1) without one."""
+        return (1, 1) if self.quality is None else _UNIT[self.subsampling]
+
+    @property
+    def _luma_reach(self) -> int:
+        return self.luma_radius if self.luma > 0 else 0
+
+    @property
+    def _chroma_reach(self) -> int:
+        return 2 * self.chroma_radius if self.chroma > 0 else 0
+
+    @property
+    def _sharpen_reach(self) -> int:
+        return math.ceil(3 * self.sharpen_radius) if self.sharpen > 0 else 0
+
+
+_NAMES = {name: name.replace("_", " ") for name in LIMITS} | {"quality": "JPEG quality"}
+_WHOLE = ("luma_radius", "chroma_radius", "quality")
+
+
+def finished_size(frame: tuple[int, int], resize: float) -> tuple[int, int]:
+    """Return (height, width) of the finished picture of a frame of (height, width) pixels."""
+    return max(int(frame[0] / resize), 1), max(int(frame[1] / resize), 1)
+
+
+def needed(
+    parameters: FinishParameters, frame: tuple[int, int], window: Window | None = None
+) -> Window:
+    """Return the part of a frame that a window of its finished picture is made of.
+
+    Parameters
+    ----------
+    parameters
+        What is done.
+    frame
+        (height, width) of the frame.
+    window
+        Window of the finished picture, in its own pixels; the whole picture by default.
+
+    Raises
+    ------
+    InputError
+        If the window is empty or leaves the finished picture.
+    """
+    size = finished_size(frame, parameters.resize)
+    blocks = _whole_blocks(parameters, size, _checked(window, size))
+    rows = _taps(blocks.top, blocks.height, parameters, frame[0])
+    columns = _taps(blocks.left, blocks.width, parameters, frame[1])
+    return Window(rows[0], columns[0], rows[1] - rows[0], columns[1] - columns[0])
+
+
+def surroundings(parameters: FinishParameters) -> int:
+    """Return how far :func:`needed` looks at most beyond the input pixels that a window covers.
+
+    A window's pixels ``first`` to ``last`` along an axis cover the input from
+    ``first * resize`` to ``(last + 1) * resize``.
+    """
+    margins = [edge - 1 + margin for edge, margin in zip(*_grid(parameters), strict=True)]
+    return math.ceil(parameters.resize * (max(margins) + _cubic_reach(parameters))) + (
+        parameters.filter_reach
+    )
+
+
+def finish(
+    picture: npt.NDArray[np.uint16],
+    parameters: FinishParameters,
+    *,
+    bits: Literal[8, 16] = 8,
+    frame: tuple[int, int] | None = None,
+    corner: tuple[int, int] = (0, 0),
+    window: Window | None = None,
+) -> npt.NDArray[Any]:
+    """Finish a picture, or a window of one.
+
+    Parameters
+    ----------
+    picture
+        (h, w, 3) uint16 sRGB, 65535 is white: the frame, or a part of it.
+    parameters
+        What is done.
+    bits
+        8 or 16: the code of white is 255 or 65535. A JPEG has 8.
+    frame
+        (height, width) of the whole frame; the picture's own by default.
+    corner
+        (row, column) of the picture's first pixel in the frame.
+    window
+        What is wanted, in pixels of the finished picture; all of it by default.
+
+    Returns
+    -------
+    ndarray
+        (height, width, 3) uint8 or uint16, sRGB.
+
+    Raises
+    ------
+    InputError
+        If the picture does not hold what the window needs, the window leaves the finished picture,
+        or a JPEG is wanted in 16 bits.
+    """
+    if picture.ndim != 3 or picture.shape[2] != 3 or picture.dtype != np.uint16:
+        raise InputError(f"a picture is (H, W, 3) uint16, not {picture.shape} {picture.dtype}")
+    if bits not in (8, 16):
+        raise InputError(f"pictures have 8 or 16 bits, not {bits}")
+    if bits == 16 and parameters.quality is not None:
+        raise InputError("finish: a JPEG has 8 bits; ask for 8, or switch it off")
+    whole = frame or (picture.shape[0], picture.shape[1])
+    size = finished_size(whole, parameters.resize)
+    wanted = _checked(window, size)
+    _check_holds(picture, corner, needed(parameters, whole, wanted))
+    blocks = _whole_blocks(parameters, size, wanted)
+    is_jpeg = parameters.quality is not None
+    out = np.empty((blocks.height, blocks.width, 3), np.uint8 if bits == 8 else np.uint16)
+    # numba compiles anew for read-only arrays, so those are copied.
+    picture = np.require(picture, requirements=("C", "A", "W"))
+    band = max(BAND // blocks.width, 16)
+    for top in range(0, blocks.height, band):
+        rows = out[top : top + band]
+        part = Window(blocks.top + top, blocks.left, len(rows), blocks.width)
+        kernel.store(
+            _filtered(picture, corner, whole, parameters, part), 2**bits - 1, is_jpeg, rows
+        )
+    if is_jpeg:
+        out = _through_jpeg(out, parameters)
+    top, left = wanted.top - blocks.top, wanted.left - blocks.left
+    return np.ascontiguousarray(
+        out[top : top + wanted.height, left : left + wanted.width, :: -1 if is_jpeg else 1]
+    )
+
+
+def _filtered(
+    picture: npt.NDArray[np.uint16],
+    corner: tuple[int, int],
+    frame: tuple[int, int],
+    p: FinishParameters,
+    part: Window,
+) -> npt.NDArray[np.float32]:
+    """Return the (3, height, width) YCbCr of a part of the picture that goes into the JPEG."""
+    (top, bottom), (left, right) = (
+        _span(part.top, part.height, p),
+        _span(part.left, part.width, p),
+    )
+    reach = p.filter_reach
+    shape = (bottom - top, right - left)
+    planes = np.empty((3, shape[0] + 2 * reach, shape[1] + 2 * reach), np.float32)
+    kernel.load(picture, corner, frame, (top - reach, left - reach), planes)
+    luma = planes[0]
+    if p.luma > 0:
+        luma = _shrunk(luma, p.luma_radius)
+        kernel.bilateral(planes[0], p.luma_radius, np.float32(p.luma), luma)
+    if p.sharpen > 0:
+        blurred, luma = luma, _shrunk(luma, p._sharpen_reach)
+        kernel.unsharp(blurred, _gaussian(p.sharpen_radius), np.float32(p.sharpen), luma)
+    if reach == 0 and p.resize == 1:
+        return planes
+    filtered = np.empty((3, *shape), np.float32)
+    filtered[0] = _centre(luma, shape)
+    for i in (1, 2):
+        if p.chroma > 0:
+            around = (shape[0] + 2 * p._chroma_reach, shape[1] + 2 * p._chroma_reach)
+            chroma = _centre(planes[i], around)
+            kernel.guided(chroma, p.chroma_radius, np.float32(p.chroma), filtered[i])
+        else:
+            filtered[i] = _centre(planes[i], shape)
+    return filtered if p.resize == 1 else _resized(filtered, (top, left), p.resize, part)
+
+
+def _resized(
+    planes: npt.NDArray[np.float32], first: tuple[int, int], step: float, part: Window
+) -> npt.NDArray[np.float32]:
+    rows, columns = (
+        _resampling(start, count, step)
+        for start, count in ((part.top, part.height), (part.left, part.width))
+    )
+    out = np.empty((3, part.height, part.width), np.float32)
+    for i in range(3):
+        kernel.resample(planes[i], first, *rows, *columns, out[i])
+    return out
+
+
+def _through_jpeg(picture: npt.NDArray[np.uint8], p: FinishParameters) -> npt.NDArray[np.uint8]:
+    """Write a (H, W, 3) picture, blue first, as JPEG and read it again."""
+    options = [
+        cv2.IMWRITE_JPEG_QUALITY,
+        int(p.quality or 0),
+        cv2.IMWRITE_JPEG_SAMPLING_FACTOR,
+        _SAMPLING_FACTOR[p.subsampling],
+    ]
+    _, code = cv2.imencode(".jpg", picture, options)
+    return np.asarray(cv2.imdecode(code, cv2.IMREAD_COLOR), np.uint8)
+
+
+def _checked(window: Window | None, size: tuple[int, int]) -> Window:
+    if window is None:
+        return Window(0, 0, *size)
+    top, left, height, width = window
+    if height < 1 or width < 1:
+        raise InputError(f"a window of {height} x {width} pixels is empty")
+    if top < 0 or left < 0 or top + height > size[0] or left + width > size[1]:
+        raise InputError(
+            f"window {tuple(window)} leaves the finished picture of {size[0]} x {size[1]} pixels"
+        )
+    return window
+
+
+def _check_holds(picture: npt.NDArray[Any], corner: tuple[int, int], part: Window) -> None:
+    top, left = part.top - corner[0], part.left - corner[1]
+    height, width = picture.shape[:2]
+    if min(top, left) < 0 or top + part.height > height or left + part.width > width:
+        raise InputError(
+            f"a picture of {height} x {width} pixels at {corner} does not hold {tuple(part)}, "
+            "which the window needs (see noisegen.isp.finish.needed)"
+        )
+
+
+def _grid(p: FinishParameters) -> tuple[tuple[int, int], tuple[int, int]]:
+    """Return edge of the JPEG's blocks and the margin of context, for rows and columns.
+
+    Where colours are stored at half the resolution, reading interpolates them from one block into
+    the next.
+    """
+    height, width = p.block
+    return (height, width), (height if height > 8 else 0, width if width > 8 else 0)
+
+
+def _whole_blocks(p: FinishParameters, size: tuple[int, int], window: Window) -> Window:
+    """Widen a window of the finished picture to what its JPEG blocks depend on."""
+    edges, margins = _grid(p)
+    (top, height), (left, width) = (
+        _widened(first, count, edge, margin, length)
+        for first, count, edge, margin, length in zip(
+            window[:2], window[2:], edges, margins, size, strict=True
+        )
+    )
+    return Window(top, left, height, width)
+
+
+def _widened(first: int, count: int, edge: int, margin: int, length: int) -> tuple[int, int]:
+    start = max(first // edge * edge - margin, 0)
+    stop = min(-(-(first + count) // edge) * edge + margin, length)
+    return start, stop - start
+
+
+def _span(first: int, count: int, p: FinishParameters) -> tuple[int, int]:
+    """Return the rows or columns that some rows or columns of the resized picture are made of."""
+    if p.resize == 1:
+        return first, first + count
+    reach = kernel.CUBIC_REACH * p.resize
+    low = math.ceil((first + 0.5) * p.resize - 0.5 - reach)
+    high = math.floor((first + count - 0.5) * p.resize - 0.5 + reach)
+    return low, high + 1
+
+
+def _cubic_reach(p: FinishParameters) -> int:
+    return kernel.CUBIC_REACH if p.resize > 1 else 0
+
+
+def _taps(first: int, count: int, p: FinishParameters, length: int) -> tuple[int, int]:
+    """Return first and end of the input that is read; reflected pixels are inside it."""
+    low, high = _span(first, count, p)
+    return max(low - p.filter_reach, 0), min(high + p.filter_reach, length)
+
+
+def _shrunk(plane: npt.NDArray[np.float32], reach: int) -> npt.NDArray[np.float32]:
+    return np.empty((plane.shape[0] - 2 * reach, plane.shape[1] - 2 * reach), np.float32)
+
+
+def _centre(plane: npt.NDArray[np.float32], shape: tuple[int, int]) -> npt.NDArray[np.float32]:
+    top, left = (plane.shape[0] - shape[0]) // 2, (plane.shape[1] - shape[1]) // 2
+    return plane[top : top + shape[0], left : left + shape[1]]
+
+
+@lru_cache(maxsize=256)
+def _gaussian(std: float) -> npt.NDArray[np.float32]:
+    reach = math.ceil(3 * std)
+    weights = [math.exp(-0.5 * (k / std) ** 2) for k in range(-reach, reach + 1)]
+    return (np.array(weights) / math.fsum(weights)).astype(np.float32)
+
+
+@lru_cache(maxsize=256)
+def _resampling(
+    first: int, count: int, step: float
+) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.float32]]:
+    start = np.empty(count, np.int64)
+    weights = np.empty((count, math.ceil(2 * kernel.CUBIC_REACH * step) + 1), np.float32)
+    kernel.resampling(first, count, step, start, weights)
+    return start, weights

@@ -1,0 +1,113 @@
+"""How strong the sensor's noise is in the rendered picture, before anything is done about it.
+
+A camera knows its ISO, and scales its noise reduction with it. :func:`rendered_noise` is that
+knowledge: the standard deviations of luma and chroma of an evenly lit grey, to first order, where
+nothing is clipped.
+"""
+
+import math
+from functools import lru_cache
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from noisegen.cfa import PLANES
+from noisegen.errors import InputError
+from noisegen.isp.bulk import LINEAR_OFFSET, LINEAR_SCALE, render
+from noisegen.isp.color import inverse, multiply, xyz_to_srgb
+from noisegen.isp.parameters import Demosaic, IspParameters
+from noisegen.isp.transfer import CURVES
+
+MIDDLE_GREY = 0.18
+"""Linear value of the grey that light meters expect."""
+
+YCBCR = np.array(
+    [
+        [0.299, 0.587, 0.114],
+        [-0.299 / 1.772, -0.587 / 1.772, 0.5],
+        [0.5, -0.587 / 1.402, -0.114 / 1.402],
+    ]
+)
+"""R, G, B to Y, Cb, Cr of JPEG (ITU-T T.871, clause 7)."""
+
+YCBCR.setflags(write=False)
+
+
+class RenderedNoise(NamedTuple):
+    """Standard deviations, white being 1; ``chroma`` is the root mean square of Cb's and Cr's."""
+
+    luma: float
+    chroma: float
+
+
+def rendered_noise(
+    shot: npt.ArrayLike,
+    read: npt.ArrayLike,
+    parameters: IspParameters,
+    level: float = MIDDLE_GREY,
+) -> RenderedNoise:
+    """Return the noise of a grey after the tone curve.
+
+    Parameters
+    ----------
+    shot, read
+        (4,) of R, G1, B, G2: the variance of a mosaic's x is ``shot * x + read``, x from 0 to 1.
+    parameters
+        What the ISP does.
+    level
+        Linear value of the grey in the picture, above 0 and below 1.
+
+    Raises
+    ------
+    InputError
+        If the level is outside of its range.
+    """
+    if not 0 < level < 1:
+        raise InputError(f"grey level {level} is not between 0 and 1")
+    gains = np.array([parameters.gains["RGB".index(plane[0])] for plane in PLANES])
+    variance = gains**2 * (np.asarray(shot) * level / gains + np.asarray(read))
+    camera = sum(v * share for v, share in zip(variance, _shares(parameters.demosaic), strict=True))
+    to_ycbcr = multiply(YCBCR, parameters.ccm)
+    covariance = multiply(multiply(to_ycbcr, camera), to_ycbcr.T)
+    slope = _slope(level, parameters)
+    luma, cb, cr = (float(covariance[i, i]) for i in range(3))
+    return RenderedNoise(slope * math.sqrt(luma), slope * math.sqrt((cb + cr) / 2))
+
+
+def _slope(level: float, parameters: IspParameters) -> float:
+    """Return the slope of transfer function and tone curve together."""
+    c = CURVES[parameters.gamma]
+    if level >= c.threshold:
+        value = c.scale * math.pow(level, c.exponent) - c.offset
+        slope = c.exponent * (value + c.offset) / level
+    else:
+        slope, value = c.slope, c.slope * level + c.floor
+    for _ in range(2):
+        slope *= 1 + parameters.alpha * (1 - 2 * value)
+        value += parameters.alpha * value * (1 - value)
+    return slope
+
+
+@lru_cache
+def _shares(demosaic: Demosaic) -> npt.NDArray[np.float64]:
+    """Return the (4, 3, 3) covariances of R, G, B that unit variance of each plane makes.
+
+    They are means over the four sites, from the demosaicer's answer to one raised sample of the
+    plane on a flat field: exact for the linear demosaicers; AHD's luma noise is about a twentieth
+    more, because it follows the noise.
+    """
+    flat, step, side = 32768, 16384, 32
+    first, second, third = (tuple(row) for row in inverse(xyz_to_srgb("D65")).tolist())
+    neutral = IspParameters(
+        (1.0, 1.0, 1.0), (first, second, third), demosaic=demosaic, clip_black=False
+    )
+    shares = np.empty((4, 3, 3))
+    for number, (y, x) in enumerate(((0, 0), (0, 1), (1, 1), (1, 0))):
+        mosaic = np.full((side, side), flat, np.uint16)
+        mosaic[side // 2 + y, side // 2 + x] += step
+        rgb = render(mosaic, "RGGB", (0.0,) * 4, 65536.0, neutral, stage="linear")
+        answer = (rgb - LINEAR_OFFSET) / LINEAR_SCALE - flat / 65536
+        answer = answer.reshape(-1, 3) / (step / 65536)
+        shares[number] = (answer[:, :, None] * answer[:, None, :]).sum(axis=0) / 4
+    return shares
