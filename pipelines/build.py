@@ -1,7 +1,7 @@
 """Writing one shard of a corpus: pixels first, then parameters and images, the manifest last."""
 
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,7 +12,7 @@ from pipelines import digest, parameters
 from pipelines.develop import Developer
 from pipelines.plan import Plan
 from pipelines.schema import PROBLEM_BYTES, TILE, metadata_specs, pixel_specs
-from pipelines.shard import ImageFacts, Job, Patch, patches
+from pipelines.shard import Batch, ImageFacts, Job, batches
 from pipelines.store import (
     ShardBuilder,
     Storage,
@@ -55,7 +55,7 @@ class ShardSummary:
 
 def build(job: Job, storage: Storage, shard: int) -> ShardSummary:
     """Make a shard of a job and store it."""
-    return store(job.developer, job.plan, storage, shard, patches(job, shard))
+    return store(job.developer, job.plan, storage, shard, batches(job, shard))
 
 
 def store(
@@ -63,7 +63,7 @@ def store(
     plan: Plan,
     storage: Storage,
     shard: int,
-    items: Iterable[ImageFacts | Patch],
+    items: Iterable[ImageFacts | Batch],
 ) -> ShardSummary:
     """Store a shard.
 
@@ -128,27 +128,23 @@ def write_image_names(
 
 
 def _store(
-    patch: Patch, builders: dict[str, ShardBuilder], blank: dict[str, npt.NDArray[np.generic]]
-) -> list[bytes]:
-    """Add a patch to the shard's arrays and return the digests of its samples."""
-    if patch.tile is None:
-        for _ in range(1 if TILE in builders and len(builders) == 1 else len(patch.rows)):
+    batch: Batch, builders: dict[str, ShardBuilder], blank: dict[str, npt.NDArray[np.generic]]
+) -> Iterator[bytes]:
+    """Add a batch to the shard's arrays and yield the digests of its samples."""
+    for i, rows in enumerate(batch.rows):
+        tile = None if batch.tiles is None else batch.tiles[i]
+        if TILE in builders and len(builders) == 1:
+            builders[TILE].add(blank[TILE] if tile is None else tile)
+            for row in rows:
+                # The patch's tile counts once, with its first draw.
+                own = {} if tile is None or row["draw"] else {TILE: tile}
+                yield digest.sample_digest(row, own)
+            continue
+        for j, row in enumerate(rows, start=i * len(rows)):
+            arrays = {name: array[j] for name, array in batch.arrays.items()}
             for name, builder in builders.items():
-                builder.add(blank[name])
-        return [digest.sample_digest(row, {}) for row in patch.rows]
-    if not patch.samples:
-        builders[TILE].add(patch.tile)
-        first, *others = patch.rows
-        return [
-            digest.sample_digest(first, {TILE: patch.tile}),
-            *(digest.sample_digest(row, {}) for row in others),
-        ]
-    digests = []
-    for row, arrays in zip(patch.rows, patch.samples, strict=True):
-        for name, builder in builders.items():
-            builder.add(arrays[name])
-        digests.append(digest.sample_digest(row, arrays))
-    return digests
+                builder.add(arrays[name] if arrays else blank[name])
+            yield digest.sample_digest(row, arrays)
 
 
 def _write_parameters(storage: Storage, plan: Plan, table: npt.NDArray[np.void], shard: int) -> int:

@@ -4,13 +4,14 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 
 from noisegen import random
 from noisegen.errors import DamagedCorpusError, UnreadableFileError
 from pipelines import prepare
 from pipelines.corpus import Corpus
 from pipelines.digest import sample_digest
-from pipelines.shard import Patch, patches
+from pipelines.shard import ImageFacts, batches
 from pipelines.store import decode_text, write_chunk
 
 
@@ -159,23 +160,24 @@ def _different(corpus: Corpus, samples: tuple[int, ...], root: str | None) -> tu
     wanted, out = set(samples), []
     for shard in sorted({s // corpus.plan.rows_per_shard for s in samples}):
         number, problem = corpus.rows_of(shard).start, ""
-        for item in patches(job, shard):
-            if not isinstance(item, Patch):
+        for item in batches(job, shard):
+            if isinstance(item, ImageFacts):
                 problem = item.problem
                 continue
-            for row in item.rows:
-                if number in wanted and item.tile is None:
-                    raise UnreadableFileError(f"sample {number} cannot be made again: {problem}")
-                if number in wanted and not _same(corpus, number, row, item):
-                    out.append(number)
-                number += 1
+            for patch, rows in enumerate(item.rows):
+                for row in rows:
+                    if number in wanted:
+                        if item.tiles is None:
+                            raise UnreadableFileError(
+                                f"sample {number} cannot be made again: {problem}"
+                            )
+                        if not _same(corpus, number, row, item.tiles[patch]):
+                            out.append(number)
+                    number += 1
     return tuple(out)
 
 
-def _same(corpus: Corpus, sample: int, row: np.void, patch: Patch) -> bool:
-    if patch.tile is None:
-        return False
-    window = corpus.window(row)
-    fresh = corpus.developer.sample(row, patch.tile, window)
+def _same(corpus: Corpus, sample: int, row: np.void, tile: npt.NDArray[np.uint16]) -> bool:
+    fresh = corpus.developer.sample(row, tile, corpus.window(row))
     stored = corpus[sample]
     return sample_digest(row, fresh) == sample_digest(stored.row, stored.arrays)

@@ -1,5 +1,6 @@
 """Reading a corpus: stored or lazy, finished or still being made."""
 
+import hashlib
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -9,7 +10,6 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from blake3 import blake3
 
 from noisegen import __version__
 from noisegen.errors import CorpusMismatchError, DamagedCorpusError, MissingDataError
@@ -186,7 +186,7 @@ class Corpus:
     def identity(self) -> str:
         """Return a hash of what the corpus is to hold: its description and its images."""
         text = json.dumps(self.attributes, sort_keys=True) + "\0".join(self.images.names)
-        return blake3(text.encode("utf-8", "surrogateescape")).hexdigest()
+        return hashlib.sha256(text.encode("utf-8", "surrogateescape")).hexdigest()
 
     def rows_of(self, shard: int) -> range:
         """Return the numbers of a shard's samples."""
@@ -253,16 +253,14 @@ class Corpus:
 
     def window(self, row: np.void) -> Window:
         """Return where a sample lies in its frame."""
-        height, width = self._frame_sizes
-        image = int(row["image"])
+        ((height, width),) = self.frame_sizes(np.array([row])).tolist()
         return Window(
-            int(row["y"]),
-            int(row["x"]),
-            self.recipe.patch,
-            self.developer.halo,
-            int(height[image]),
-            int(width[image]),
+            int(row["y"]), int(row["x"]), self.recipe.patch, self.developer.halo, height, width
         )
+
+    def frame_sizes(self, rows: npt.NDArray[np.void]) -> npt.NDArray[np.int64]:
+        """Return the (n, 2) height and width of the frames that samples were cut from."""
+        return np.asarray(self._frame_sizes[rows["image"]])
 
     def digest(self) -> bytes:
         """Return the digest of all valid samples, in their order.
@@ -323,9 +321,9 @@ class Corpus:
             )
 
     @cached_property
-    def _frame_sizes(self) -> tuple[npt.NDArray[np.uint32], npt.NDArray[np.uint32]]:
-        height, width = (
+    def _frame_sizes(self) -> npt.NDArray[np.int64]:
+        sizes = [
             self.reader(f"images/{name}").rows_or_fill(0, self.plan.images)
             for name in ("height", "width")
-        )
-        return height, width
+        ]
+        return np.stack(sizes, axis=1).astype(np.int64)

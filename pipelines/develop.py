@@ -1,6 +1,6 @@
 """From a clean tile and its recorded parameters to a sample: noise, then the ISP.
 
-The shard maker and the lazy reader both call :meth:`Developer.sample`. It sees nothing but what the
+The shard maker and the lazy reader both call :meth:`Developer.batch`. It sees nothing but what the
 corpus stores, so that what is computed when read equals what would have been stored.
 """
 
@@ -15,13 +15,22 @@ import numpy.typing as npt
 from noisegen import cfa, random
 from noisegen.isp.bulk import render
 from noisegen.isp.parameters import HALO, Demosaic, Gamma, IspParameters, Matrix3
-from noisegen.sensor import Levels, NoiseParameters, add_noise, amplify
+from noisegen.sensor import (
+    Address,
+    BatchLevels,
+    Figures,
+    Levels,
+    NoiseParameters,
+    add_noise_batch,
+    amplify,
+)
 from noisegen.sensor import models as noise_models
 from pipelines.recipe import Recipe
-from pipelines.tile import Window
+from pipelines.tile import Window, places
 
 Arrays = dict[str, npt.NDArray[Any]]
 Mosaic = npt.NDArray[np.uint16]
+Mosaics = npt.NDArray[np.uint16]
 
 
 @dataclass(frozen=True)
@@ -84,7 +93,7 @@ class Developer:
         Parameters
         ----------
         row
-            The sample's recorded parameters.
+            The sample's recorded parameters; its place is that of the window.
         tile
             (P + 2 halo, P + 2 halo) clean mosaic, in digital numbers.
         window
@@ -96,65 +105,111 @@ class Developer:
             ``clean`` and ``noisy``, and ``raw_clean`` and ``raw_noisy`` at stage "both". Renderings
             are (P, P, 3), mosaics (P, P).
         """
-        noisy = self.noisy_tile(row, tile, window)
-        core = window.core
-        mosaics = (np.ascontiguousarray(tile[core]), np.ascontiguousarray(noisy[core]))
-        if self.recipe.stage == "raw":
-            return {"clean": mosaics[0], "noisy": mosaics[1]}
-        parameters = isp_parameters(
-            row, self.recipe.demosaic, self.recipe.gamma, clip_black=self.recipe.stage != "linear"
-        )
+        size = np.array([[window.height, window.width]])
+        rows = np.array([[row]])
+        rows["y"], rows["x"] = window.y, window.x
+        batch = self.batch(rows, tile[None], size)
+        return {name: array[0] for name, array in batch.items()}
+
+    def batch(
+        self, rows: npt.NDArray[np.void], tiles: Mosaics, sizes: npt.NDArray[np.integer]
+    ) -> Arrays:
+        """Return all arrays of the samples of several patches.
+
+        Parameters
+        ----------
+        rows
+            (patches, draws) recorded parameters.
+        tiles
+            (patches, P + 2 halo, P + 2 halo) clean mosaics, in digital numbers.
+        sizes
+            (patches, 2) height and width of the frame that each patch was cut from.
+
+        Returns
+        -------
+        dict
+            As :meth:`sample`, with a leading axis of patches x draws samples, draws fastest.
+        """
+        stage, draws = self.recipe.stage, rows.shape[1]
+        noisy = self.noisy_tiles(rows, tiles, sizes)
+        if stage == "raw":
+            return {"clean": _each(tiles, draws), "noisy": noisy}
         out: Arrays = {
-            "clean": self._render(row, tile, parameters),
-            "noisy": self._render(row, noisy, parameters),
+            "clean": _each(self._render(rows[:, 0], tiles), draws),
+            "noisy": self._render(rows.reshape(-1), noisy),
         }
-        if self.recipe.stage == "both":
-            out |= {"raw_clean": mosaics[0], "raw_noisy": mosaics[1]}
+        if stage == "both":
+            core = slice(self.halo, self.halo + self.recipe.patch)
+            for name, mosaics in (("raw_clean", _each(tiles, draws)), ("raw_noisy", noisy)):
+                out[name] = np.ascontiguousarray(mosaics[:, core, core])
         return out
 
-    def noisy_tile(self, row: np.void, tile: Mosaic, window: Window) -> Mosaic:
-        """Return the tile with its noise; what lies outside of the frame is reflected after."""
-        inside, (y, x) = window.inside, window.corner
-        counter = random.counter(self.recipe.seed, int(row["key"]), int(row["draw"]))
-        levels = self._levels(row)
-        ratio = float(row["exposure_ratio"])
-        noisy = np.empty_like(tile)
-        add_noise(
-            tile[inside],
-            levels,
+    def noisy_tiles(
+        self, rows: npt.NDArray[np.void], tiles: Mosaics, sizes: npt.NDArray[np.integer]
+    ) -> Mosaics:
+        """Return the tiles with their noise; what lies outside of the frame is reflected after.
+
+        Parameters and the order of the result are those of :meth:`batch`.
+        """
+        draws = rows.shape[1]
+        flat = rows.reshape(-1)
+        height, width = np.repeat(sizes, draws, axis=0).T
+        counter = random.counter(self.recipe.seed, 0)
+        ratio = flat["exposure_ratio"]
+        levels = BatchLevels(flat["black"], flat["white"])
+        clips_at = self.sensor.clips_at
+        noisy = np.empty((len(flat), *tiles.shape[1:]), np.uint16)
+        inner = tiles.shape[1] - 2 * self.halo
+        place = places(flat["y"], flat["x"], inner, self.halo, height, width)
+        add_noise_batch(
+            tiles,
+            noisy,
             noise_models.get(self.sensor.model),
-            noise_parameters(row, self.sensor),
+            Figures(*(flat[name] for name in Figures._fields)),
             levels,
-            cfa.PHASES[int(row["cfa"])],
-            counter,
-            y=y,
-            x=x,
+            Address(
+                (counter.key0, counter.key1),
+                flat["key"],
+                flat["draw"],
+                np.repeat(np.arange(len(rows)), draws),
+                place,
+            ),
+            phase=flat["cfa"],
             gain=1 / ratio,
-            out=noisy[inside],
+            clips_at=clips_at,
+            read_includes=self.sensor.read_includes,
         )
         if self.recipe.amplify:
-            noisy[inside] = amplify(noisy[inside], ratio, levels, cfa.PHASES[int(row["cfa"])])
-        window.reflect(noisy)
+            for row, mosaic in zip(flat, noisy, strict=True):
+                levels_of = _levels(tuple(row["black"].tolist()), float(row["white"]), clips_at)
+                phase = cfa.PHASES[int(row["cfa"])]
+                mosaic[:] = amplify(mosaic, float(row["exposure_ratio"]), levels_of, phase)
         return noisy
 
-    def _render(
-        self, row: np.void, tile: Mosaic, parameters: IspParameters
-    ) -> npt.NDArray[np.uint8 | np.uint16]:
+    def _render(self, rows: npt.NDArray[np.void], mosaics: Mosaics) -> npt.NDArray[Any]:
         recipe, patch = self.recipe, self.recipe.patch
-        return render(
-            tile,
-            cfa.PHASES[int(row["cfa"])],
-            row["black"].tolist(),
-            float(row["white"]),
-            parameters,
-            bits=recipe.depth,
-            stage="linear" if recipe.stage == "linear" else "srgb",
-            border=recipe.border,
-            cut=(self.halo, self.halo, patch, patch),
-        )
+        linear = recipe.stage == "linear"
+        dtype = np.uint8 if recipe.depth == 8 and not linear else np.uint16
+        out = np.empty((len(rows), patch, patch, 3), dtype)
+        for row, mosaic, picture in zip(rows, mosaics, out, strict=True):
+            render(
+                mosaic,
+                cfa.PHASES[int(row["cfa"])],
+                row["black"].tolist(),
+                float(row["white"]),
+                isp_parameters(row, recipe.demosaic, recipe.gamma, clip_black=not linear),
+                bits=recipe.depth,
+                stage="linear" if linear else "srgb",
+                border=recipe.border,
+                cut=(self.halo, self.halo, patch, patch),
+                out=picture,
+            )
+        return out
 
-    def _levels(self, row: np.void) -> Levels:
-        return _levels(tuple(row["black"].tolist()), float(row["white"]), self.sensor.clips_at)
+
+def _each(arrays: npt.NDArray[Any], draws: int) -> npt.NDArray[Any]:
+    """Return one array a draw."""
+    return arrays if draws == 1 else np.repeat(arrays, draws, axis=0)
 
 
 _levels = lru_cache(maxsize=64)(Levels)

@@ -11,7 +11,7 @@ from pipelines.build import store
 from pipelines.corpus import Corpus
 from pipelines.develop import Developer
 from pipelines.plan import Plan
-from pipelines.shard import ImageFacts, Patch
+from pipelines.shard import Batch, ImageFacts, split
 from pipelines.store import decode_text, open_store
 
 
@@ -67,19 +67,19 @@ def materialize(corpus: Corpus, out: str, *, shard_mb: int = 64) -> int:
 
 def _items(
     corpus: Corpus, developer: Developer, plan: Plan, shard: int
-) -> Iterator[ImageFacts | Patch]:
+) -> Iterator[ImageFacts | Batch]:
     for piece in plan.pieces(shard):
         yield _facts(corpus, piece.image)
         first = piece.image * plan.per_image + piece.first
-        for patch in range(first, first + piece.patches):
-            samples = range(patch * plan.draws, (patch + 1) * plan.draws)
-            rows = corpus.checked_rows(samples)
-            if not rows[0]["valid"]:
-                yield Patch(rows, None, ())
-                continue
-            tile = corpus.reader(schema.TILE)[patch]
-            window = corpus.window(rows[0])
-            yield Patch(rows, tile, tuple(developer.sample(row, tile, window) for row in rows))
+        samples = range(first * plan.draws, (first + piece.patches) * plan.draws)
+        rows = corpus.checked_rows(samples).reshape(piece.patches, plan.draws)
+        if not rows[0, 0]["valid"]:
+            yield Batch(rows, None, {})
+            continue
+        for part in split(developer, piece.patches):
+            tiles = corpus.reader(schema.TILE).rows(first + part.start, first + part.stop)
+            sizes = corpus.frame_sizes(rows[part, 0])
+            yield Batch(rows[part], tiles, developer.batch(rows[part], tiles, sizes))
 
 
 def _facts(corpus: Corpus, image: int) -> ImageFacts:

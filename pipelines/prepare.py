@@ -1,12 +1,12 @@
 """From a recipe to a job: names looked up, everything checked before a byte is written."""
 
+import hashlib
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
-from blake3 import blake3
 
 from catalogs import cameras, sources
 from catalogs.camera import Camera
@@ -194,7 +194,7 @@ def opened(path: str, root: str | None, identity: str) -> tuple[Corpus, Job]:
 def splits(scenes: list[str]) -> npt.NDArray[np.uint8]:
     """Return the split of each scene, by its hash: new scenes never move old ones."""
     encoded = [scene.encode("utf-8", "surrogateescape") for scene in scenes]
-    percent = [int.from_bytes(blake3(scene).digest()[:8]) % 100 for scene in encoded]
+    percent = [int.from_bytes(hashlib.sha256(scene).digest()[:8]) % 100 for scene in encoded]
     return np.array([2 if p < TEST else 1 if p < TEST + VAL else 0 for p in percent], np.uint8)
 
 

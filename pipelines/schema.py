@@ -74,7 +74,7 @@ def _manifest(plan: Plan) -> ArraySpec:
         "uint8",
         (1, 32),
         ("shard", "digest_byte"),
-        attrs={"description": "BLAKE3 digest of a shard's samples; zero: not finished"},
+        attrs={"description": "digest of a shard's samples; zero: not finished"},
         compressed=False,
     )
 

@@ -26,6 +26,9 @@ from pipelines.recipe import Recipe
 from pipelines.tables import ends
 from pipelines.tile import Window
 
+BATCH_BYTES = 2 << 20
+"""Mosaics, clean and noisy, that are developed at a time: they stay in cache."""
+
 
 @dataclass(frozen=True)
 class Job:
@@ -68,31 +71,40 @@ class ImageFacts:
 
 
 @dataclass(frozen=True)
-class Patch:
-    """One clean patch and its samples.
+class Batch:
+    """Consecutive clean patches of one image and their samples.
 
     Attributes
     ----------
     rows
-        (draws,) rows of the parameter table.
-    tile
-        Clean mosaic with its halo; None where the image could not be used.
-    samples
-        Arrays of each draw; empty where the image could not be used, or for a lazy corpus.
+        (patches, draws) rows of the parameter table.
+    tiles
+        (patches, P + 2 halo, P + 2 halo) clean mosaics; None where the image could not be used.
+    arrays
+        Arrays of all samples, (patches x draws, ...), draws fastest; none where the image could not
+        be used, or for a lazy corpus.
     """
 
     rows: npt.NDArray[np.void]
-    tile: npt.NDArray[np.uint16] | None
-    samples: tuple[Arrays, ...]
+    tiles: npt.NDArray[np.uint16] | None
+    arrays: Arrays
 
 
-def patches(job: Job, shard: int) -> Iterator[ImageFacts | Patch]:
+def batches(job: Job, shard: int) -> Iterator[ImageFacts | Batch]:
     """Yield the facts of each image of a shard, each followed by its patches in order."""
     for piece in job.plan.pieces(shard):
         yield from _piece(job, piece)
 
 
-def _piece(job: Job, piece: Piece) -> Iterator[ImageFacts | Patch]:
+def split(developer: Developer, patches: int) -> Iterator[slice]:
+    """Yield the parts in which patches are developed: as many at a time as stay in cache."""
+    recipe = developer.recipe
+    size = 2 * (recipe.patch + 2 * developer.halo) ** 2 * (1 + recipe.draws)
+    step = max(1, BATCH_BYTES // size)
+    return (slice(first, min(first + step, patches)) for first in range(0, patches, step))
+
+
+def _piece(job: Job, piece: Piece) -> Iterator[ImageFacts | Batch]:
     try:
         image = job.source.read(job.images[piece.image])
         camera = job.camera or _as_shot(image, job.images[piece.image].name)
@@ -103,8 +115,7 @@ def _piece(job: Job, piece: Piece) -> Iterator[ImageFacts | Patch]:
         yield ImageFacts(
             piece.image, problem=str(error), user_mistake=isinstance(error, InputError)
         )
-        for number in range(piece.first, piece.first + piece.patches):
-            yield Patch(_missing(job, piece.image, number), None, ())
+        yield Batch(_missing(job, piece), None, {})
         return
     yield ImageFacts(
         piece.image,
@@ -114,69 +125,79 @@ def _piece(job: Job, piece: Piece) -> Iterator[ImageFacts | Patch]:
         perceptual_hash(picture.thumbnail()).tobytes(),
         warnings=_stretched(camera, job, piece.image, iso),
     )
-    work = _Work(
-        job, piece.image, image.kind, camera, iso, picture, _known(job, piece.image, picture)
-    )
-    numbers = range(piece.first, piece.first + piece.patches)
-    for number, (y, x) in zip(numbers, _places(job, picture, piece), strict=True):
-        yield work.patch(number, y, x)
+    rows = _rows(job, piece, picture, _tones(job.recipe, image.kind, piece))
+    _expose(job, rows, camera, iso)
+    for part in split(job.developer, piece.patches):
+        yield _batch(job, picture, rows[part])
 
 
-@dataclass(frozen=True)
-class _Work:
-    """One image being cut: ``known`` is the bytes of a row of what all of its patches share."""
+def _batch(job: Job, picture: Frame, rows: npt.NDArray[np.void]) -> Batch:
+    """Cut the patches of some rows, measure and develop them."""
+    developer, recipe = job.developer, job.recipe
+    halo = developer.halo
+    size = recipe.patch + 2 * halo
+    tiles = np.empty((len(rows), size, size), np.uint16)
+    for row, tile in zip(rows[:, 0], tiles, strict=True):
+        y, x, tone = int(row["y"]), int(row["x"]), float(row["tone"])
+        window = Window(y, x, recipe.patch, halo, picture.height, picture.width)
+        tile[:] = picture.tile(window, tone)
+    black = cfa.by_position(picture.levels.black, picture.phase)
+    found = mosaic_statistics(tiles, black, picture.levels.white, margin=halo)
+    for name, values in zip(("mean", "texture", "clipped"), found, strict=True):
+        rows[name] = values[:, None]
+    if recipe.lazy:
+        return Batch(rows, tiles, {})
+    sizes = np.full((len(rows), 2), (picture.height, picture.width))
+    return Batch(rows, tiles, developer.batch(rows, tiles, sizes))
 
-    job: Job
-    image: int
-    kind: str
-    camera: Camera
-    iso: float | None
-    picture: Frame
-    known: bytes
 
-    def patch(self, number: int, y: int, x: int) -> Patch:
-        """Make patch ``number``, whose corner is at (y, x)."""
-        developer, recipe, picture = self.job.developer, self.job.recipe, self.picture
-        window = Window(y, x, recipe.patch, developer.halo, picture.height, picture.width)
-        tone = _tone(recipe, self.kind, self.image, number)
-        tile = picture.tile(window, tone)
-        rows = parameters.table(self.known * recipe.draws)
-        row = rows[0]
-        row["index"], row["key"] = number, self.image * self.job.plan.per_image + number
-        row["y"], row["x"], row["tone"] = y, x, tone
-        row["mean"], row["texture"], row["clipped"] = mosaic_statistics(
-            tile[window.core],
-            cfa.by_position(picture.levels.black, picture.phase),
-            picture.levels.white,
-        )
-        self._expose(row, number)
-        if recipe.draws > 1:
-            rows[1:] = row
-            rows["draw"] = np.arange(recipe.draws)
-        if recipe.lazy:
-            return Patch(rows, tile, ())
-        return Patch(rows, tile, tuple(developer.sample(row, tile, window) for row in rows))
+def _rows(
+    job: Job, piece: Piece, picture: Frame, tones: npt.NDArray[np.float64]
+) -> npt.NDArray[np.void]:
+    """Return the (patches, draws) rows of a piece: what is known before noise is drawn."""
+    recipe, count = job.recipe, piece.patches
+    known = _known(job, piece.image, picture)
+    rows = parameters.table(known * (count * recipe.draws)).reshape(count, recipe.draws)
+    numbers = np.arange(piece.first, piece.first + count)
+    rows["index"] = numbers[:, None]
+    rows["key"] = piece.image * job.plan.per_image + numbers[:, None]
+    rows["draw"] = np.arange(recipe.draws)
+    places = _places(job, picture, piece)
+    rows["y"], rows["x"] = places[:, :1], places[:, 1:]
+    rows["tone"] = tones[:, None]
+    return rows
 
-    def _expose(self, row: np.void, number: int) -> None:
-        """Draw the camera's setting and noise, and the light."""
-        recipe = self.job.recipe
-        rng = random.generator(recipe.seed, random.Stream.CAMERA, self.image, number)
-        model = self.job.developer.sensor.model
-        iso = self.iso if recipe.iso == "as-shot" else recipe.iso
-        state = self.camera.draw(rng, model=model, iso=iso, gain=recipe.gain)
+
+def _expose(job: Job, rows: npt.NDArray[np.void], camera: Camera, iso: float | None) -> None:
+    """Draw the camera's setting and noise, and the light, of each patch."""
+    recipe, model = job.recipe, job.developer.sensor.model
+    iso_asked = iso if recipe.iso == "as-shot" else recipe.iso
+    drawn = []
+    for image, number in rows[["image", "index"]][:, 0].tolist():
+        rng = random.generator(recipe.seed, random.Stream.CAMERA, image, number)
+        state = camera.draw(rng, model=model, iso=iso_asked, gain=recipe.gain)
         noise = state.parameters
-        row["iso"], row["gain"] = state.iso, state.gain
-        row["shot"], row["read"], row["bias"] = noise.shot, noise.read, noise.bias
-        row["row"] = noise.row
-        if noise.tukey_lambda is not None and noise.tukey_scale is not None:
-            row["tukey_lambda"], row["tukey_scale"] = noise.tukey_lambda, noise.tukey_scale
-        for term in recipe.without:
-            if term == "row" and "row" in noise.read_includes:
-                row["read"] = np.maximum(row["read"] - row["row"] ** 2, 0)
-            row[term] = 0
-            if term == "read" and noise.tukey_lambda is not None:
-                row["tukey_scale"] = 0
-        row["exposure_ratio"] = _exposure_ratio(recipe, self.image, number)
+        drawn.append(
+            (
+                *(state.iso, state.gain, noise.shot, noise.read, noise.bias, noise.row),
+                *(np.nan if v is None else v for v in (noise.tukey_lambda, noise.tukey_scale)),
+                _exposure_ratio(recipe, image, number),
+            )
+        )
+    names = ("iso", "gain", "shot", "read", "bias", "row", "tukey_lambda", "tukey_scale")
+    for name, values in zip((*names, "exposure_ratio"), zip(*drawn, strict=True), strict=True):
+        rows[name] = np.array(values)[:, None]
+    _switch_off(job, rows)
+
+
+def _switch_off(job: Job, rows: npt.NDArray[np.void]) -> None:
+    """Take the terms away that the recipe does without."""
+    for term in job.recipe.without:
+        if term == "row" and "row" in job.developer.sensor.read_includes:
+            rows["read"] = np.maximum(rows["read"] - rows["row"][..., None] ** 2, 0)
+        rows[term] = 0
+        if term == "read":
+            rows["tukey_scale"] *= 0  # NaN stays: there is no such term
 
 
 def _known(job: Job, image: int, picture: Frame) -> bytes:
@@ -191,24 +212,25 @@ def _known(job: Job, image: int, picture: Frame) -> bytes:
     return row.tobytes()
 
 
-def _missing(job: Job, image: int, number: int) -> npt.NDArray[np.void]:
-    """Return the rows of a patch that could not be made."""
-    rows = parameters.empty(job.recipe.draws)
-    rows["image"], rows["index"] = image, number
-    rows["key"] = image * job.plan.per_image + number
-    rows["draw"] = np.arange(job.recipe.draws)
+def _missing(job: Job, piece: Piece) -> npt.NDArray[np.void]:
+    """Return the rows of patches that could not be made."""
+    draws = job.recipe.draws
+    rows = parameters.empty(piece.patches * draws).reshape(piece.patches, draws)
+    numbers = np.arange(piece.first, piece.first + piece.patches)[:, None]
+    rows["image"], rows["index"] = piece.image, numbers
+    rows["key"] = piece.image * job.plan.per_image + numbers
+    rows["draw"] = np.arange(draws)
     return rows
 
 
-def _places(job: Job, picture: Frame, piece: Piece) -> list[tuple[int, int]]:
-    """Draw the corners of all patches of an image up to the piece's end, and return the piece's.
+def _places(job: Job, picture: Frame, piece: Piece) -> npt.NDArray[np.int64]:
+    """Draw the corners of all patches of an image up to the piece's end; return the piece's (n, 2).
 
     Corners lie on the CFA's period of two pixels, so that every patch has the phase of its frame.
     """
     rng = random.generator(job.recipe.seed, random.Stream.CROP, piece.image)
     steps = [(length - job.recipe.patch) // 2 + 1 for length in (picture.height, picture.width)]
-    drawn = 2 * rng.integers(0, steps, (piece.first + piece.patches, 2))
-    return [(int(y), int(x)) for y, x in drawn[piece.first :]]
+    return 2 * rng.integers(0, steps, (piece.first + piece.patches, 2))[piece.first :]
 
 
 def _exposure_ratio(recipe: Recipe, image: int, number: int) -> float:
@@ -219,13 +241,19 @@ def _exposure_ratio(recipe: Recipe, image: int, number: int) -> float:
     return math.exp(rng.uniform(math.log(low), math.log(high))) if low < high else low
 
 
-def _tone(recipe: Recipe, kind: str, image: int, number: int) -> float:
+def _tones(recipe: Recipe, kind: str, piece: Piece) -> npt.NDArray[np.float64]:
     """Draw α: one a patch, or one an image where a picture's own encoding is undone with it."""
     low, high = ends(recipe.tone)
     if low == high:
-        return low
-    key = (image,) if kind == "srgb" else (image, number)
-    return float(random.generator(recipe.seed, random.Stream.TONE, *key).uniform(low, high))
+        return np.full(piece.patches, low)
+    if kind == "srgb":
+        rng = random.generator(recipe.seed, random.Stream.TONE, piece.image)
+        return np.full(piece.patches, rng.uniform(low, high))
+    numbers = range(piece.first, piece.first + piece.patches)
+    generators = (
+        random.generator(recipe.seed, random.Stream.TONE, piece.image, n) for n in numbers
+    )
+    return np.array([rng.uniform(low, high) for rng in generators])
 
 
 def _as_shot(image: SourceImage, name: str) -> Camera:

@@ -76,6 +76,33 @@ class Window:
         _reflect(tile.swapaxes(0, 1), columns)
 
 
+def places(
+    y: npt.NDArray[np.integer],
+    x: npt.NDArray[np.integer],
+    patch: int,
+    halo: int,
+    height: npt.ArrayLike,
+    width: npt.ArrayLike,
+) -> npt.NDArray[np.int64]:
+    """Return the parts of N tiles that lie in their frames, as :class:`noisegen.sensor.Address`.
+
+    Parameters
+    ----------
+    y, x
+        (N,) places of the patches in their frames.
+    patch, halo
+        As in :class:`Window`.
+    height, width
+        Sizes of the frames, (N,) or one for all.
+    """
+    out = np.empty((len(y), 6), np.int64)
+    for axis, (at, length) in enumerate(((y, height), (x, width))):
+        at = at.astype(np.int64)
+        first, stop = np.maximum(at - halo, 0), np.minimum(at + patch + halo, length)
+        out[:, axis], out[:, 2 + axis], out[:, 4 + axis] = first - at + halo, stop - first, first
+    return out
+
+
 def _span(at: int, patch: int, halo: int, length: int) -> slice:
     return slice(max(halo - at, 0), min(halo + length - at, patch + 2 * halo))
 

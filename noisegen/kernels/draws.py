@@ -37,15 +37,20 @@ _2_24, _2_32 = f4(2.0**-24), f4(2.0**-32)
 def poisson_bright(rate, z, count, n):
     """Write Poisson numbers of mean ``max(rate, 16)`` from standard normals."""
     for i in range(n):
-        mean = max(rate[i], RATE_SPLIT)
-        root = np.sqrt(mean)
-        inverse = _ONE / root
-        w = z[i]
-        w2 = w * w
-        third = _C0 + w2 * (_C2 + w2 * _C4)
-        second = w * (_B1 + w2 * _B3) + inverse * third
-        quantile = mean + root * w + (_A0 + w2 * _A2) + inverse * second
-        count[i] = np.floor(max(quantile, _ZERO))
+        count[i] = poisson_quantile(rate[i], z[i])
+
+
+@inlined
+def poisson_quantile(rate, z):
+    """Return the Poisson number of mean ``max(rate, 16)`` that a standard normal stands for."""
+    mean = max(rate, RATE_SPLIT)
+    root = np.sqrt(mean)
+    inverse = _ONE / root
+    z2 = z * z
+    third = _C0 + z2 * (_C2 + z2 * _C4)
+    second = z * (_B1 + z2 * _B3) + inverse * third
+    quantile = mean + root * z + (_A0 + z2 * _A2) + inverse * second
+    return np.floor(max(quantile, _ZERO))
 
 
 @inlined

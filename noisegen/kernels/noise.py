@@ -1,7 +1,8 @@
-"""Fused sensor noise: uint16 mosaic in, noisy uint16 mosaic out, in one pass.
+"""Fused sensor noise: uint16 mosaics in, noisy uint16 mosaics out, in one pass.
 
-Both kernels work on blocks of four rows and :data:`~noisegen.kernels.philox.BLOCK` columns. With
-d = (DN - black) gain and per-plane terms of period two in both directions they store
+Both kernels take a batch of mosaics of one size and work on blocks of four rows and
+:data:`~noisegen.kernels.philox.BLOCK` columns. With d = (DN - black) gain and per-plane terms of
+period two in both directions they store
 
     clip(floor(signal + read noise + base + row offset), low, white),
 
@@ -16,7 +17,6 @@ All numbers are in DN. Nothing is cut at black but by ``low``: a mosaic below bl
 negative signal and has no shot noise.
 """
 
-import math
 from enum import IntEnum
 from typing import Any, NamedTuple
 
@@ -26,7 +26,7 @@ from numba import types
 from numba.extending import overload
 
 from noisegen.kernels import draws
-from noisegen.kernels.draws import poisson_bright, poisson_dark, tukey_lambda
+from noisegen.kernels.draws import poisson_bright, poisson_dark, poisson_quantile, tukey_lambda
 from noisegen.kernels.philox import (
     BLOCK,
     box_muller,
@@ -35,13 +35,12 @@ from noisegen.kernels.philox import (
     i4,
     inlined,
     kernel,
-    normals,
     philox,
-    stream,
+    u4,
 )
-from noisegen.random import Counter, Field
+from noisegen.random import Field
 
-Mosaic = npt.NDArray[np.uint16]
+Mosaics = npt.NDArray[np.uint16]
 
 
 class Shot(IntEnum):
@@ -61,7 +60,7 @@ class Read(IntEnum):
 
 
 class Terms(NamedTuple):
-    """Terms in DN; kernels take each as (2, 2), by parity of row and column in the tile."""
+    """Terms in DN, each (N, 2, 2): by parity of row and column in the part that gets noise."""
 
     black: npt.NDArray[np.float64]
     """Black level that is taken off the input."""
@@ -78,120 +77,126 @@ class Terms(NamedTuple):
 
 
 _BLACK, _GAIN, _SHOT, _READ, _BASE, _LOW, _INVERSE_SHOT = range(7)
-_ZERO, _HALF, _ONE = f4(0.0), f4(0.5), f4(1.0)
+i8 = np.int64
+_ZERO, _HALF = f4(0.0), f4(0.5)
 _SPLIT = draws.RATE_SPLIT
 _SHOT_GAUSSIAN, _SHOT_POISSON = int(Shot.GAUSSIAN), int(Shot.POISSON)
 _READ_GAUSSIAN, _READ_TUKEY = int(Read.GAUSSIAN), int(Read.TUKEY_LAMBDA)
 
 
-def joint(
-    mosaic: Mosaic,
-    out: Mosaic,
-    terms: Terms,
-    white: int,
-    rows: npt.NDArray[np.float32],
-    counter: Counter,
-    y: int,
-    x: int,
-) -> None:
+class Batch(NamedTuple):
+    """Which noise goes on which mosaic, one entry a noisy mosaic of a batch."""
+
+    source: npt.NDArray[np.int64]
+    """(N,) number of the clean mosaic."""
+    place: npt.NDArray[np.int64]
+    """(N, 6) the part that gets noise: row and column in the mosaic, height, width, row and column
+    of its first pixel in the full frame (any integers). What lies around it is its reflection."""
+    sample: npt.NDArray[np.uint32]
+    """(N,) counter word of the sample."""
+    draw: npt.NDArray[np.uint32]
+    """(N,) number of the draw, below 2**24."""
+    white: npt.NDArray[np.float32]
+    """(N,) largest code that is stored, at most 65535."""
+    row: npt.NDArray[np.float32]
+    """(N,) standard deviation of the offset of a row, DN."""
+
+
+def joint(mosaics: Mosaics, out: Mosaics, terms: Terms, batch: Batch, key: tuple[int, int]) -> None:
     """Add shot and read noise as one Gaussian.
 
     Parameters
     ----------
-    mosaic, out
-        (H, W) uint16 DN, C-contiguous; they may be the same array.
+    mosaics
+        (M, H, W) uint16 DN, C-contiguous.
+    out
+        (N, H, W) uint16, written; may be ``mosaics`` where every mosaic is its own source.
     terms
         What to add.
-    white
-        Largest code that is stored, at most 65535.
-    rows
-        (H,) float32 offset of each row, DN.
-    counter
-        Key and counter words, from :func:`noisegen.random.counter`.
-    y, x
-        Place of the tile's first pixel in the full frame, any integers.
+    batch
+        Which noise.
+    key
+        The Philox key, from :func:`noisegen.random.counter`.
     """
     table = _table(terms, squared_read=True)
-    _joint(_frozen(mosaic), out, table, f4(white), rows, *stream(counter, Field.READ), y, x)
+    field, row_field = i8(Field.READ), i8(Field.ROW)
+    _joint_batch(_frozen(mosaics), out, table, *batch, *_words(key), field, row_field)
 
 
 def separate(
-    mosaic: Mosaic,
-    out: Mosaic,
+    mosaics: Mosaics,
+    out: Mosaics,
     terms: Terms,
-    white: int,
-    rows: npt.NDArray[np.float32],
-    counter: Counter,
-    y: int,
-    x: int,
+    batch: Batch,
+    key: tuple[int, int],
     *,
     shot: Shot,
     read: Read,
-    shape: float = 0.0,
+    shape: npt.NDArray[np.float32],
 ) -> None:
     """Add shot noise and read noise drawn from fields of their own.
 
     Parameters
     ----------
-    mosaic, out, terms, white, rows, counter, y, x
+    mosaics, out, terms, batch, key
         As in :func:`joint`.
     shot, read
         Laws of the two terms.
     shape
-        λ of the Tukey-lambda law.
+        (N,) λ of the Tukey-lambda law.
     """
-    key0, key1, read_field, sample = stream(counter, Field.READ)
-    fields = (read_field, stream(counter, Field.SHOT)[2], stream(counter, Field.SHOT_DARK)[2])
-    _separate(
-        _frozen(mosaic),
+    fields = np.array([Field.READ, Field.SHOT, Field.SHOT_DARK, Field.ROW], np.int64)
+    _separate_batch(
+        _frozen(mosaics),
         out,
         _table(terms),
-        f4(white),
-        rows,
-        *(key0, key1, sample),
-        *fields,
-        *(y, x, int(shot), int(read), f4(shape)),
+        *batch,
+        *_words(key),
+        *(fields, int(shot), int(read), shape),
     )
 
 
 def warm() -> None:
     """Compile the kernels, or load them from the cache, so that the first tile need not wait."""
-    mosaic = np.zeros((4, 4), np.uint16)
-    alike = np.ones((6, 2, 2))
+    mosaic = np.zeros((1, 4, 4), np.uint16)
+    alike = np.ones((6, 1, 2, 2))
     unlike = alike + np.arange(4).reshape(2, 2)
-    rows = np.zeros(4, np.float32)
-    counter = Counter(0, 0, 0, 0)
-    normals((1, 1), counter, Field.ROW)
+    words, one = np.zeros(1, np.uint32), np.ones(1, np.float32)
+    batch = Batch(np.zeros(1, np.int64), np.array([[0, 0, 4, 4, 0, 0]]), words, words, one, one)
     for terms in (Terms(*alike), Terms(*unlike)):
-        joint(mosaic, mosaic, terms, 1, rows, counter, 0, 0)
-        separate(mosaic, mosaic, terms, 1, rows, counter, 0, 0, shot=Shot.NONE, read=Read.NONE)
+        joint(mosaic, mosaic, terms, batch, (0, 0))
+        separate(mosaic, mosaic, terms, batch, (0, 0), shot=Shot.NONE, read=Read.NONE, shape=one)
 
 
 def _table(terms: Terms, *, squared_read: bool = False) -> npt.NDArray[np.float32]:
     """Return the terms as float32, by row parity and term, and by column parity unless all alike.
 
-    Planes that differ give (2, 7, 2), planes that are alike (2, 7): numba compiles a kernel for
-    each. Scalars leave the first-level cache to the pixels; the operations, and so the bytes, are
-    the same.
+    Planes that differ give (N, 2, 7, 2), planes that are alike (N, 2, 7): numba compiles a kernel
+    for each. Scalars leave the first-level cache to the pixels; the operations, and so the bytes,
+    are the same.
     """
-    table = np.empty((2, 7, 2), np.float32)
+    table = np.empty((len(terms.shot), 2, 7, 2), np.float32)
     for i, term in enumerate(terms):
-        table[:, i] = term
+        table[:, :, i] = term
     # In double precision first, as the other terms; no shot noise is infinitely many electrons.
-    rates = [1 / s if s else math.inf for s in np.asarray(terms.shot).ravel().tolist()]
-    table[:, _INVERSE_SHOT] = np.reshape(rates, (2, 2))
+    with np.errstate(divide="ignore"):
+        table[:, :, _INVERSE_SHOT] = 1 / terms.shot
     if squared_read:
-        table[:, _READ] *= table[:, _READ]
-    if (table == table[:1, :, :1]).all():
-        return table[:, :, 0].copy()
+        table[:, :, _READ] *= table[:, :, _READ]
+    if (table == table[:, :1, :, :1]).all():
+        return table[:, :, :, 0].copy()
     return table
 
 
-def _frozen(mosaic: Mosaic) -> Any:
+def _frozen(mosaics: Mosaics) -> Any:
     # numba compiles anew for a read-only array; handing in nothing else leaves one version.
-    view = mosaic.view()
+    view = mosaics.view()
     view.flags.writeable = False
     return view
+
+
+def _words(key: tuple[int, int]) -> tuple[Any, Any]:
+    return u4(key[0]), u4(key[1])
 
 
 def along(t):
@@ -242,8 +247,21 @@ def _joint_row(source, target, z, n, a, white, offset):
 
 
 @kernel
-def _joint(x, out, terms, white, rows, key0, key1, field, sample, top, left):
-    height, width = x.shape
+def _joint_batch(
+    x, out, terms, source, place, sample, draw, white, row, key0, key1, field, row_field
+):
+    for i in range(out.shape[0]):
+        here = place[i]
+        rows = _row_offsets(here, row[i], key0, key1, _word(row_field, draw[i]), sample[i])
+        word = _word(field, draw[i])
+        _joint(x[source[i]], out[i], terms[i], white[i], rows, key0, key1, word, sample[i], here)
+        reflect(out[i], here)
+
+
+@called
+def _joint(x, out, terms, white, rows, key0, key1, field, sample, place):
+    begin, start, height, width = place[0], place[1], place[2], place[3]
+    top, left = place[4], place[5]
     t = along(terms)
     u = np.empty((4, BLOCK), np.uint32)
     z = np.empty((4, BLOCK), np.float32)
@@ -254,8 +272,47 @@ def _joint(x, out, terms, white, rows, key0, key1, field, sample, top, left):
             box_muller(u, z, n)
             for k in range(max(0, top - row), min(4, top + height - row)):
                 r = row + k - top
-                source, target = x[r, c : c + n], out[r, c : c + n]
+                columns = slice(start + c, start + c + n)
+                source, target = x[begin + r, columns], out[begin + r, columns]
                 _joint_row(source, target, z[k], n, t[r & 1], white, rows[r])
+
+
+@called
+def _word(field, draw):
+    """Return the third word of a counter."""
+    return u4(u4(field) | u4(draw << u4(8)))
+
+
+@called
+def _row_offsets(place, std, key0, key1, field, sample):
+    """Return the offset of each row of a part: the field's normals of column 0."""
+    height, top = place[2], place[4]
+    rows = np.zeros(height, np.float32)
+    if std > _ZERO:
+        u = np.empty((4, 1), np.uint32)
+        z = np.empty((4, 1), np.float32)
+        for row in range(top - (top & 3), top + height, 4):
+            philox(u, 1, 0, row >> 2, field, sample, key0, key1)
+            box_muller(u, z, 1)
+            for k in range(max(0, top - row), min(4, top + height - row)):
+                rows[row + k - top] = z[k, 0] * std
+    return rows
+
+
+@called
+def reflect(tile, place):
+    """Continue a part of a tile over the rest of it by reflection about its border pixels."""
+    first, start, height, width = place[0], place[1], place[2], place[3]
+    stop, end = first + height, start + width
+    for y in range(first, stop):
+        for i in range(start):
+            tile[y, start - 1 - i] = tile[y, start + 1 + i]
+        for i in range(tile.shape[1] - end):
+            tile[y, end + i] = tile[y, end - 2 - i]
+    for i in range(first):
+        tile[first - 1 - i] = tile[first + 1 + i]
+    for i in range(tile.shape[0] - stop):
+        tile[stop + i] = tile[stop - 2 - i]
 
 
 @called
@@ -267,6 +324,24 @@ def _electrons_row(source, rate, n, a):
     for i in range(n):
         d = (f4(i4(source[i])) - at(black, i)) * at(gain, i)
         rate[i] = max(d, _ZERO) * at(inverse_shot, i)
+
+
+@called
+def _bright_row(source, target, zs, z, n, a, white, offset):
+    """Finish a row whose every pixel has 16 electrons or more."""
+    black = a[_BLACK]
+    gain = a[_GAIN]
+    shot = a[_SHOT]
+    read = a[_READ]
+    base = a[_BASE]
+    low = a[_LOW]
+    inverse_shot = a[_INVERSE_SHOT]
+    high = white + _HALF
+    for i in range(n):
+        d = (f4(i4(source[i])) - at(black, i)) * at(gain, i)
+        electrons = poisson_quantile(max(d, _ZERO) * at(inverse_shot, i), zs[i])
+        value = electrons * at(shot, i) + at(read, i) * z[i] + (at(base, i) + offset)
+        target[i] = np.uint16(i4(min(max(value, at(low, i)), high)))
 
 
 @called
@@ -317,11 +392,27 @@ def _rate(value, a, column):
 
 
 @kernel
-def _separate(
-    x, out, terms, white, rows,
-    key0, key1, sample, read_field, bright_field, dark_field, top, left, shot, read, shape,
-):  # fmt: skip
-    height, width = x.shape
+def _separate_batch(
+    x, out, terms, source, place, sample, draw, white, row, key0, key1, fields, shot, read, shape
+):
+    for i in range(out.shape[0]):
+        here = place[i]
+        rows = _row_offsets(here, row[i], key0, key1, _word(fields[3], draw[i]), sample[i])
+        words = (
+            _word(fields[0], draw[i]), _word(fields[1], draw[i]), _word(fields[2], draw[i]),
+        )  # fmt: skip
+        _separate(
+            x[source[i]], out[i], terms[i], white[i], rows,
+            key0, key1, sample[i], words, here, shot, read, shape[i],
+        )  # fmt: skip
+        reflect(out[i], here)
+
+
+@called
+def _separate(x, out, terms, white, rows, key0, key1, sample, words, place, shot, read, shape):
+    read_field, bright_field, dark_field = words
+    begin, start, height, width = place[0], place[1], place[2], place[3]
+    top, left = place[4], place[5]
     t = along(terms)
     u = np.empty((4, BLOCK), np.uint32)
     z = np.zeros((4, BLOCK), np.float32)
@@ -352,7 +443,7 @@ def _separate(
             if shot == _SHOT_POISSON:
                 for k in range(first, stop):
                     r = row + k - top
-                    low, high = _extremes(x[r, c : c + n], n)
+                    low, high = _extremes(x[begin + r, start + c : start + c + n], n)
                     least[k] = min(_rate(low, t[r & 1], 0), _rate(low, t[r & 1], 1))
                     most[k] = max(_rate(high, t[r & 1], 0), _rate(high, t[r & 1], 1))
                     any_dark = any_dark or least[k] < _SPLIT
@@ -365,17 +456,21 @@ def _separate(
 
             for k in range(first, stop):
                 r = row + k - top
-                source, target = x[r, c : c + n], out[r, c : c + n]
+                columns = slice(start + c, start + c + n)
+                source, target = x[begin + r, columns], out[begin + r, columns]
                 a = t[r & 1]
                 if shot != _SHOT_POISSON:
                     _gaussian_row(source, target, zs[k], z[k], n, a, white, rows[r])
+                    continue
+                if least[k] >= _SPLIT:
+                    _bright_row(source, target, zs[k], z[k], n, a, white, rows[r])
                     continue
                 _electrons_row(source, rate, n, a)
                 if most[k] >= _SPLIT:
                     poisson_bright(rate, zs[k], bright, n)
                 if most[k] < _SPLIT:
                     poisson_dark(rate, u[k], most[k], bright, p, total, n)
-                elif least[k] < _SPLIT:
+                else:
                     # Few pixels of a block are dark as a rule: they are gathered and done alone.
                     few = i4(0)
                     for i in range(n):

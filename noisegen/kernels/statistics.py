@@ -8,78 +8,92 @@ import numpy.typing as npt
 
 u4, i4 = np.uint32, np.int32
 
+_BAND = 32768
+
 
 def mosaic_statistics(
-    mosaic: npt.NDArray[np.uint16], black: npt.NDArray[np.float64], white: float
-) -> tuple[float, float, float]:
-    """Return mean, texture and clipped share of a mosaic.
+    mosaics: npt.NDArray[np.uint16], black: npt.NDArray[np.float64], white: float, margin: int = 0
+) -> npt.NDArray[np.float64]:
+    """Return mean, texture and clipped share of mosaics.
 
     Parameters
     ----------
-    mosaic
-        (H, W) uint16, digital numbers; H and W at least 3, W at most 32768.
+    mosaics
+        (N, H, W) uint16, digital numbers; H and W at least 3.
     black
         (2, 2) black level by row and column parity, in digital numbers.
     white
         White level in digital numbers.
+    margin
+        Pixels left out on every side, an even number.
 
     Returns
     -------
-    mean
-        Mean of x, from 0 at black to 1 at white.
-    texture
-        Mean absolute difference of x between horizontal and vertical neighbours of one colour.
-    clipped
-        Share of pixels at or above white.
+    (3, N) float64
+        Mean of x, from 0 at black to 1 at white; mean absolute difference of x between horizontal
+        and vertical neighbours of one colour; share of pixels at or above white.
     """
-    height, width = mosaic.shape
-    # The kernel is vectorised for contiguous rows: a copy of a window is cheap beside that.
-    *sums, clipped = _sums(np.ascontiguousarray(mosaic), min(math.ceil(white), 65535))
-    rows, columns = ((height + 1) // 2, height // 2), ((width + 1) // 2, width // 2)
-    # The four places of the CFA, in the order of the sums: plain floats, as there are so few.
-    mean = texture = 0.0
-    for place, zero in enumerate(black.ravel().tolist()):
-        pixels = rows[place // 2] * columns[place % 2]
-        scale = 1 / (white - zero)
-        mean += (sums[2 * place] - zero * pixels) * scale
-        texture += sums[2 * place + 1] * scale
+    height, width = (length - 2 * margin for length in mosaics.shape[1:])
+    sums = np.empty((len(mosaics), 9), np.int64)
+    _sums(mosaics, margin, i4(min(math.ceil(white), 65535)), sums)
+    pixels = np.outer([(height + 1) // 2, height // 2], [(width + 1) // 2, width // 2]).ravel()
+    zero = black.ravel()
+    scale = 1 / (white - zero)
     pairs = (height - 2) * width + height * (width - 2)
-    return mean / mosaic.size, texture / pairs, clipped / mosaic.size
+    mean = ((sums[:, 0:8:2] - zero * pixels) * scale).sum(axis=1) / (height * width)
+    texture = (sums[:, 1:8:2] * scale).sum(axis=1) / pairs
+    return np.stack([mean, texture, sums[:, 8] / (height * width)])
 
 
 @numba.njit(cache=True, nogil=True)
-def _sums(mosaic, white):
-    """Return sums of levels and of steps at (even, even), (even, odd), (odd, even), (odd, odd)
+def _sums(mosaics, margin, white, out):
+    """Write sums of levels and of steps at (even, even), (even, odd), (odd, even), (odd, odd)
     rows and columns, and the number of pixels at or above white.
-
-    In a row of 32768 pixels, two steps of 16 bits a pixel fit 32 bits.
     """
-    height, width = mosaic.shape
-    sums = np.zeros((2, 4), np.int64)
+    width = mosaics.shape[2] - 2 * margin
+    levels = np.empty((2, width), np.uint32)
+    steps = np.empty((2, width), np.uint32)
+    for i in range(len(mosaics)):
+        _sums_of(mosaics[i], margin, white, levels, steps, out[i])
+
+
+@numba.njit
+def _sums_of(mosaic, margin, white, levels, steps, out):
+    """Add up by column and row parity first: every loop is at unit stride, 32 bits wide."""
+    height, width = mosaic.shape[0] - 2 * margin, mosaic.shape[1] - 2 * margin
+    columns = slice(margin, margin + width)
+    sums = out[:8].reshape(2, 4)
+    sums[:] = 0
     clipped = np.int64(0)
-    for y in range(height):
-        row = mosaic[y]
-        # The last two rows have none below: they are compared with themselves.
-        below = mosaic[y + 2] if y < height - 2 else row
-        level = odd_level = step = odd_step = bright = u4(0)
-        # The casts keep the sums at 32 bits, of which twice as many fit a vector.
-        for x in range(width):
-            here = u4(row[x])
-            down = u4(abs(i4(i4(below[x]) - i4(row[x]))))
-            level = u4(level + here)
-            step = u4(step + down)
-            bright = u4(bright + u4(here >= white))
-            odd_level = u4(odd_level + (here if i4(x) & i4(1) else u4(0)))
-            odd_step = u4(odd_step + (down if i4(x) & i4(1) else u4(0)))
-        for x in range(width - 2):
-            right = u4(abs(i4(i4(row[x + 2]) - i4(row[x]))))
-            step = u4(step + right)
-            odd_step = u4(odd_step + (right if i4(x) & i4(1) else u4(0)))
-        of_row = sums[y & 1]
-        of_row[0] += np.int64(u4(level - odd_level))
-        of_row[1] += np.int64(u4(step - odd_step))
-        of_row[2] += np.int64(odd_level)
-        of_row[3] += np.int64(odd_step)
-        clipped += np.int64(bright)
-    even, odd = sums[0], sums[1]
-    return (*(even[0], even[1], even[2], even[3]), *(odd[0], odd[1], odd[2], odd[3]), clipped)
+    # A column of 16 bits twice a row fits 32 bits over 32768 rows.
+    for band in range(0, height, _BAND):
+        levels[:] = 0
+        steps[:] = 0
+        for y in range(band, min(band + _BAND, height)):
+            row = mosaic[margin + y, columns]
+            # The last two rows have none below: they are compared with themselves.
+            below = mosaic[margin + y + 2, columns] if y < height - 2 else row
+            clipped += _add_row(row, below, width, white, levels[y & 1], steps[y & 1])
+        for parity in range(2):
+            for x in range(width):
+                at = 2 * (x & 1)
+                sums[parity, at] += levels[parity, x]
+                sums[parity, at + 1] += steps[parity, x]
+    out[8] = clipped
+
+
+@numba.njit
+def _add_row(row, below, width, white, level, step):
+    bright = u4(0)
+    for x in range(width - 2):
+        here = i4(row[x])
+        down, right = abs(i4(i4(below[x]) - here)), abs(i4(i4(row[x + 2]) - here))
+        level[x] += u4(here)
+        step[x] += u4(i4(down + right))
+        bright = u4(bright + u4(here >= white))
+    for x in range(width - 2, width):
+        here = i4(row[x])
+        level[x] += u4(here)
+        step[x] += u4(abs(i4(i4(below[x]) - here)))
+        bright = u4(bright + u4(here >= white))
+    return np.int64(bright)

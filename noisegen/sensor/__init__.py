@@ -1,15 +1,20 @@
 """Sensor noise: levels, noise figures, models, and what they do to a mosaic."""
 
 from noisegen.sensor.apply import add_noise, amplify, variance
+from noisegen.sensor.batch import Address, BatchLevels, Figures, add_noise_batch
 from noisegen.sensor.models import MODELS, NoiseModel, get, names
 from noisegen.sensor.parameters import Levels, NoiseParameters
 
 __all__ = [
     "MODELS",
+    "Address",
+    "BatchLevels",
+    "Figures",
     "Levels",
     "NoiseModel",
     "NoiseParameters",
     "add_noise",
+    "add_noise_batch",
     "amplify",
     "get",
     "names",

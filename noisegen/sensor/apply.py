@@ -1,24 +1,26 @@
 """Sensor noise on mosaics: the terms in physical units, the fast kernels underneath."""
 
 import math
-from collections.abc import Sequence
-from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
-from noisegen.cfa import PHASES, Phase, by_position, planes
+from noisegen.cfa import PHASES, Phase, by_position
 from noisegen.errors import InputError
-from noisegen.random import Counter, Field
+from noisegen.random import Counter
+from noisegen.sensor.batch import (
+    QUANTISATION,
+    Address,
+    BatchLevels,
+    Figures,
+    add_noise_batch,
+    in_dn,
+    tukey_unit,
+)
 from noisegen.sensor.models import NoiseModel
-from noisegen.sensor.parameters import Levels, NoiseParameters, Planes, tukey_lambda_variance
+from noisegen.sensor.parameters import Levels, NoiseParameters
 
 Mosaic = npt.NDArray[np.uint16]
-
-QUANTISATION = 1 / 12
-"""Variance of rounding to whole codes, DN²."""
-
-_SMALLEST_GAIN = 1e-9  # DN per electron: shot noise far below a code, and 1/gain stays finite
 
 
 def add_noise(
@@ -76,10 +78,6 @@ def add_noise(
         If an argument is of the wrong kind, shape or range, or if the model needs a figure that
         ``parameters`` lacks.
     """
-    # numba is loaded only when noise is drawn: catalogs and plots use the rest of this package.
-    from noisegen.kernels import noise as kernels
-    from noisegen.kernels.philox import normals
-
     _check_mosaic("mosaic", mosaic)
     _check_phase(phase)
     if not 0 < gain < math.inf:
@@ -90,39 +88,31 @@ def add_noise(
     if out.shape != mosaic.shape:
         raise InputError(f"out has shape {out.shape}, the mosaic {mosaic.shape}; make them equal")
 
-    dn = _in_dn(model, parameters, levels)
-    at_adc = levels.clips_at == "adc"
-    # By term and plane, then by term and place in the tile.
-    by_plane = (
-        levels_in.black,
-        [gain * span / own for span, own in zip(levels.span, levels_in.span, strict=True)],
-        dn.shot,
-        dn.read,
-        [black + bias + 0.5 for black, bias in zip(levels.black, dn.bias, strict=True)],
-        [0.0 if at_adc else black + 0.5 for black in levels.black],
-    )
-    terms = kernels.Terms(*np.array(by_plane)[:, planes(phase)])
-    height = mosaic.shape[0]
-    y, x = int(y), int(x)  # NumPy's narrower integers would make numba compile again
-    rows = np.zeros(height, np.float32)
-    if dn.row:
-        rows = normals((height, 1), counter, Field.ROW, y=y)[:, 0] * np.float32(dn.row)
-
     source = mosaic
     if not (mosaic.flags.c_contiguous and mosaic.flags.aligned):
         source = np.require(mosaic, requirements=("C", "A"))
     direct = out.flags.c_contiguous and out.flags.aligned and out.flags.writeable
     target = out if direct else np.empty(out.shape, np.uint16)
-    white = math.floor(levels.white)
-    if model.shot != "poisson" and model.read != "tukey-lambda":
-        kernels.joint(source, target, terms, white, rows, counter, y, x)
-    else:
-        kernels.separate(
-            *(source, target, terms, white, rows, counter, y, x),
-            shot=kernels.Shot[model.shot.upper()],
-            read=kernels.Read[model.read.upper().replace("-", "_")],
-            shape=parameters.tukey_lambda or 0.0,
-        )
+    words = np.array([counter.sample, counter.draw], np.uint32)
+    add_noise_batch(
+        source[None],
+        target[None],
+        model,
+        Figures.of(parameters),
+        BatchLevels.of(levels),
+        Address(
+            (counter.key0, counter.key1),
+            sample=words[:1],
+            draw=words[1:],
+            source=np.zeros(1, np.int64),
+            place=np.array([[0, 0, *mosaic.shape, y, x]], np.int64),
+        ),
+        phase=np.array([PHASES.index(phase)]),
+        gain=np.array([gain], np.float64),
+        clips_at=levels.clips_at,
+        read_includes=parameters.read_includes,
+        levels_in=BatchLevels.of(levels_in),
+    )
     if target is not out:
         out[...] = target
     return out
@@ -185,56 +175,13 @@ def variance(
     numpy.ndarray
         ``x.shape + (4,)`` float64, DN², for planes R, G1, B, G2.
     """
-    dn = _in_dn(model, parameters, levels)
+    figures = Figures.of(parameters)
+    dn = in_dn(model, figures, BatchLevels.of(levels).span, parameters.read_includes)
     signal = np.maximum(np.asarray(x, np.float64), 0)[..., None] * np.asarray(levels.span)
-    read = np.square(dn.read)
+    read = np.square(dn.read[0])
     if model.read == "tukey-lambda":
-        read = read * tukey_lambda_variance(parameters.tukey_lambda or 0.0)
-    return np.asarray(np.asarray(dn.shot) * signal + read + dn.row**2 + QUANTISATION)
-
-
-class _InDn(NamedTuple):
-    """The terms that a model draws, per plane, in DN of the output."""
-
-    shot: Sequence[float]
-    read: Sequence[float]
-    row: float
-    bias: Sequence[float]
-
-
-_NOTHING: Planes = (0.0, 0.0, 0.0, 0.0)
-
-
-def _in_dn(model: NoiseModel, parameters: NoiseParameters, levels: Levels) -> _InDn:
-    # Plain floats: on four numbers NumPy's calls cost more than a small tile's noise.
-    span = levels.span
-    row = parameters.row * span[1] if model.row else 0.0
-    shot: Sequence[float] = _NOTHING
-    if model.shot != "none":
-        shot = [k * s for k, s in zip(parameters.shot, span, strict=True)]
-    if model.shot == "poisson":
-        shot = [max(k, _SMALLEST_GAIN) for k in shot]
-
-    counted = 0.0
-    if "quantisation" in parameters.read_includes:
-        counted += QUANTISATION
-    if "row" in parameters.read_includes:
-        counted += row * row
-    read: Sequence[float] = _NOTHING
-    if model.read == "gaussian":
-        variances = [v * (s * s) for v, s in zip(parameters.read, span, strict=True)]
-        read = [math.sqrt(max(v - counted, 0.0)) for v in variances]
-    elif model.read == "tukey-lambda":
-        if parameters.tukey_lambda is None or parameters.tukey_scale is None:
-            raise InputError(
-                f"noise model '{model.name}' needs tukey_lambda and tukey_scale; choose a camera"
-                " that has them, or 'eld-gaussian'"
-            )
-        unit = tukey_lambda_variance(parameters.tukey_lambda)
-        scales = [parameters.tukey_scale * s for s in span]
-        read = [math.sqrt(max(s * s - counted / unit, 0.0)) for s in scales]
-    bias = [b * s for b, s in zip(parameters.bias, span, strict=True)] if model.bias else _NOTHING
-    return _InDn(shot, read, row, bias)
+        read = read * tukey_unit(figures)
+    return np.asarray(dn.shot[0] * signal + read + dn.row[0] ** 2 + QUANTISATION)
 
 
 def _check_mosaic(name: str, mosaic: Mosaic) -> None:

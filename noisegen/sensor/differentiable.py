@@ -29,7 +29,7 @@ from torch import Tensor
 
 from noisegen import cfa as bayer
 from noisegen.errors import InputError
-from noisegen.sensor.apply import QUANTISATION
+from noisegen.sensor.batch import QUANTISATION
 from noisegen.sensor.formulas import MAP_FLOOR
 from noisegen.sensor.models import NoiseModel
 from noisegen.sensor.parameters import Levels, NoiseParameters, tukey_lambda_variance

@@ -162,9 +162,7 @@ def _files(specs: Sequence[ArraySpec], attrs: Mapping[str, Any]) -> dict[str, by
         raise ValueError("two arrays have one name")
     groups = {f"{group}/{ROOT}": _group({}) for spec in specs for group in _parents(spec.name)}
     whole = groups | arrays | {ROOT: _group(attrs)}
-    return {
-        key: json.dumps(value, indent=2, allow_nan=False).encode() for key, value in whole.items()
-    }
+    return {key: json.dumps(value, allow_nan=False).encode() for key, value in whole.items()}
 
 
 def _group(attrs: Mapping[str, Any]) -> dict[str, Any]:

@@ -19,8 +19,7 @@ def everything():
     # Levels from black to white, so that dark, split and bright electrons all occur in a block.
     mosaic = (np.arange(37 * 300) * 977 % 16384).reshape(shape).astype(np.uint16)
     mosaic[:8] = 500 + mosaic[:8] % 200
-    rows = np.linspace(-3, 3, 37, dtype=np.float32)
-    one = np.ones((2, 2))
+    one = np.ones((1, 2, 2))
     alike = noise.Terms(512 * one, one, 4 * one, 10 * one, 512.5 * one, 0 * one)
     unlike = noise.Terms(*(term * (1 + np.arange(4).reshape(2, 2) / 64) for term in alike))
     out = np.empty_like(mosaic)
@@ -28,14 +27,23 @@ def everything():
         hasher.update(words(shape, where, Field.SHOT, y, x).tobytes())
         hasher.update(normals(shape, where, Field.READ, y, x).tobytes())
         for terms in (alike, unlike):
-            noise.joint(mosaic, out, terms, 16383, rows, where, y, x)
+            batch = noise.Batch(
+                source=np.zeros(1, np.int64),
+                place=np.array([[0, 0, *shape, y, x]]),
+                sample=np.array([where.sample], np.uint32),
+                draw=np.array([where.draw], np.uint32),
+                white=np.array([16383], np.float32),
+                row=np.array([1.5], np.float32),
+            )
+            key = (where.key0, where.key1)
+            noise.joint(mosaic[None], out[None], terms, batch, key)
             hasher.update(out.tobytes())
             for shot, read in itertools.product(noise.Shot, noise.Read):
                 noise.separate(
-                    *(mosaic, out, terms, 16383, rows, where, y, x),
+                    *(mosaic[None], out[None], terms, batch, key),
                     shot=shot,
                     read=read,
-                    shape=-0.1,
+                    shape=np.array([-0.1], np.float32),
                 )
                 hasher.update(out.tobytes())
     return hasher.hexdigest()

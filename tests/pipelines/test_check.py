@@ -1,7 +1,6 @@
 """What verify and status say of a sound, a damaged and an unfinished corpus, and how it heals."""
 
 import shutil
-from dataclasses import replace
 
 import pytest
 from click.testing import CliRunner
@@ -13,7 +12,7 @@ from pipelines import check
 from pipelines.build import store
 from pipelines.prepare import job_of
 from pipelines.recipe import Recipe
-from pipelines.shard import Patch, patches
+from pipelines.shard import Batch, batches
 
 # 16-bit patches of 128: four to a shard of a megabyte
 RECIPE = Recipe(
@@ -135,11 +134,9 @@ def test_a_lost_array_description_is_one_line(corpus):
 def exchange_one_sample(path, shard, sample, change):
     """Store a shard again with one sample changed: every checksum and digest is in order."""
     corpus = pipelines.open(path)
-    items = list(patches(job_of(corpus, None), shard))
-    at = [i for i, item in enumerate(items) if isinstance(item, Patch)][sample]
-    arrays = {name: array.copy() for name, array in items[at].samples[0].items()}
-    change(arrays["noisy"])
-    items[at] = replace(items[at], samples=(arrays,))
+    items = list(batches(job_of(corpus, None), shard))
+    made = [item.arrays["noisy"] for item in items if isinstance(item, Batch)]
+    change([noisy for batch in made for noisy in batch][sample])
     store(corpus.developer, corpus.plan, corpus.storage, shard, items)
 
 

@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -17,6 +18,7 @@ from noisegen.isp.bulk import render
 from pipelines import materialize
 from pipelines.frame import frame
 from pipelines.prepare import new_job, resolve
+from pipelines.shard import Batch, batches
 from pipelines.tile import Window
 
 
@@ -86,13 +88,14 @@ def test_a_sample_is_the_crop_of_the_frame(small, demosaic):
     halo, patch = job.developer.halo, recipe.patch
     whole = Window(0, 0, picture.height, halo, picture.height, picture.width)
     assert picture.height == picture.width
-    from pipelines.shard import Patch, patches
-
-    items = [item for item in patches(job, 0) if isinstance(item, Patch)][:4]
-    for item in items:
-        row = item.rows[0]
+    of_frame = replace(job.developer, recipe=recipe.model_copy(update={"patch": whole.patch}))
+    size = np.array([[picture.height, picture.width]])
+    batch = next(item for item in batches(job, 0) if isinstance(item, Batch))
+    for row, sample in zip(batch.rows[:, 0], batch.arrays["noisy"], strict=True):
         tile = picture.tile(whole, float(row["tone"]))
-        noisy = job.developer.noisy_tile(row, tile, whole)
+        corner = row.copy()
+        corner["y"] = corner["x"] = 0
+        (noisy,) = of_frame.noisy_tiles(np.array([[corner]]), tile[None], size)
         parameters = isp.IspParameters(
             tuple(row["wb"].tolist()),
             tuple(map(tuple, row["cam_to_xyz"].tolist())),
@@ -109,9 +112,7 @@ def test_a_sample_is_the_crop_of_the_frame(small, demosaic):
             cut=(halo, halo, picture.height, picture.width),
         )
         y, x = int(row["y"]), int(row["x"])
-        np.testing.assert_array_equal(
-            item.samples[0]["noisy"], rendered[y : y + patch, x : x + patch]
-        )
+        np.testing.assert_array_equal(sample, rendered[y : y + patch, x : x + patch])
 
 
 def test_low_light_stays_dark_unless_amplified(made, pixels):

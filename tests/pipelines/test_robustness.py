@@ -258,19 +258,13 @@ def test_noise_that_is_not_the_models_shows_in_the_curves(made, monkeypatch, sta
     from pipelines import develop
     from pipelines.measure import noise_curves
 
-    def louder(mosaic, levels_in, model, parameters, levels, *rest, **named):
-        from dataclasses import replace
+    def louder(tiles, noisy, model, figures, *rest, **named):
+        doubled = figures._replace(shot=2 * figures.shot, read=2 * figures.read)
+        kernel(tiles, noisy, model, doubled, *rest, **named)
 
-        doubled = replace(
-            parameters,
-            shot=tuple(2 * v for v in parameters.shot),
-            read=tuple(2 * v for v in parameters.read),
-        )
-        return kernel(mosaic, levels_in, model, doubled, levels, *rest, **named)
-
-    kernel = develop.add_noise
+    kernel = develop.add_noise_batch
     with monkeypatch.context() as patched:
-        patched.setattr(develop, "add_noise", louder)
+        patched.setattr(develop, "add_noise_batch", louder)
         corpus = made("a.zarr", stage=stage, iso=800.0)
         if stage == "srgb":
             patched.undo()
