@@ -14,6 +14,7 @@ from noisegen.isp import color
 from noisegen.isp.bulk import unprocess
 from noisegen.isp.parameters import IspParameters
 from noisegen.kernels.levels import requantise
+from noisegen.kernels.tiles import cut
 from noisegen.raw import RawMetadata
 from noisegen.raw.metadata import UNKNOWN_GAINS
 from noisegen.sensor import Levels
@@ -56,6 +57,17 @@ class Frame(ABC):
         ``tone`` is the amplification α of the rendering, which a picture's encoding is undone with.
         """
 
+    def tiles(
+        self, places: npt.NDArray[np.int64], tones: npt.NDArray[np.float64], patch: int, halo: int
+    ) -> npt.NDArray[np.uint16]:
+        """Return the clean mosaics of several windows, at :func:`pipelines.tile.places`."""
+        size = patch + 2 * halo
+        out = np.empty((len(places), size, size), np.uint16)
+        corners = places[:, 4:] - places[:, :2] + halo
+        for (y, x), tone, tile in zip(corners.tolist(), tones.tolist(), out, strict=True):
+            tile[:] = self.tile(Window(y, x, patch, halo, self.height, self.width), tone)
+        return out
+
     @abstractmethod
     def thumbnail(self) -> npt.NDArray[np.float32]:
         """Return a small grey picture of the whole frame, for its perceptual hash."""
@@ -75,15 +87,23 @@ class MosaicFrame(Frame):
     def tile(self, window: Window, tone: float) -> npt.NDArray[np.uint16]:
         """Return the requantised mosaic of a window."""
         tile, raw, levels = window.cut(self.mosaic), self.raw, self.levels
-        if raw.black_level == levels.black and raw.white_level == levels.white:
-            # Codes above white are saturated; the noisy picture has none. They are rare, and
-            # looking for them takes a tenth of the time.
-            if tile.max() > levels.white:
-                np.minimum(tile, np.uint16(levels.white), out=tile)
-            return tile
         # Windows lie on the CFA's period: a tile has the phase of its frame.
         own, black = (cfa.by_position(b, self.phase) for b in (raw.black_level, levels.black))
         return requantise(tile, own, raw.white_level, black, levels.white)
+
+    def tiles(
+        self, places: npt.NDArray[np.int64], tones: npt.NDArray[np.float64], patch: int, halo: int
+    ) -> npt.NDArray[np.uint16]:
+        """Return the requantised mosaics of several windows."""
+        raw, levels = self.raw, self.levels
+        if raw.black_level != levels.black or raw.white_level != levels.white:
+            return super().tiles(places, tones, patch, halo)
+        tiles = cut(self.mosaic, places, patch + 2 * halo)
+        # Codes above white are saturated; the noisy picture has none. They are rare, and looking
+        # for them takes a tenth of the time.
+        if tiles.max() > levels.white:
+            np.minimum(tiles, np.uint16(levels.white), out=tiles)
+        return tiles
 
     def thumbnail(self) -> npt.NDArray[np.float32]:
         """Return one of its green planes, shrunk."""

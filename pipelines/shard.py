@@ -24,9 +24,9 @@ from pipelines.frame import Frame, frame, perceptual_hash
 from pipelines.plan import Piece, Plan
 from pipelines.recipe import Recipe
 from pipelines.tables import ends
-from pipelines.tile import Window
+from pipelines.tile import places
 
-BATCH_BYTES = 2 << 20
+BATCH_BYTES = 4 << 20
 """Mosaics, clean and noisy, that are developed at a time: they stay in cache."""
 
 
@@ -135,12 +135,9 @@ def _batch(job: Job, picture: Frame, rows: npt.NDArray[np.void]) -> Batch:
     """Cut the patches of some rows, measure and develop them."""
     developer, recipe = job.developer, job.recipe
     halo = developer.halo
-    size = recipe.patch + 2 * halo
-    tiles = np.empty((len(rows), size, size), np.uint16)
-    for row, tile in zip(rows[:, 0], tiles, strict=True):
-        y, x, tone = int(row["y"]), int(row["x"]), float(row["tone"])
-        window = Window(y, x, recipe.patch, halo, picture.height, picture.width)
-        tile[:] = picture.tile(window, tone)
+    first = rows[:, 0]
+    where = places(first["y"], first["x"], recipe.patch, halo, picture.height, picture.width)
+    tiles = picture.tiles(where, first["tone"], recipe.patch, halo)
     black = cfa.by_position(picture.levels.black, picture.phase)
     found = mosaic_statistics(tiles, black, picture.levels.white, margin=halo)
     for name, values in zip(("mean", "texture", "clipped"), found, strict=True):
@@ -162,8 +159,8 @@ def _rows(
     rows["index"] = numbers[:, None]
     rows["key"] = piece.image * job.plan.per_image + numbers[:, None]
     rows["draw"] = np.arange(recipe.draws)
-    places = _places(job, picture, piece)
-    rows["y"], rows["x"] = places[:, :1], places[:, 1:]
+    corners = _places(job, picture, piece)
+    rows["y"], rows["x"] = corners[:, :1], corners[:, 1:]
     rows["tone"] = tones[:, None]
     return rows
 

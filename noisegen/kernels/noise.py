@@ -38,6 +38,7 @@ from noisegen.kernels.philox import (
     philox,
     u4,
 )
+from noisegen.kernels.tiles import reflect
 from noisegen.random import Field
 
 Mosaics = npt.NDArray[np.uint16]
@@ -297,22 +298,6 @@ def _row_offsets(place, std, key0, key1, field, sample):
             for k in range(max(0, top - row), min(4, top + height - row)):
                 rows[row + k - top] = z[k, 0] * std
     return rows
-
-
-@called
-def reflect(tile, place):
-    """Continue a part of a tile over the rest of it by reflection about its border pixels."""
-    first, start, height, width = place[0], place[1], place[2], place[3]
-    stop, end = first + height, start + width
-    for y in range(first, stop):
-        for i in range(start):
-            tile[y, start - 1 - i] = tile[y, start + 1 + i]
-        for i in range(tile.shape[1] - end):
-            tile[y, end + i] = tile[y, end - 2 - i]
-    for i in range(first):
-        tile[first - 1 - i] = tile[first + 1 + i]
-    for i in range(tile.shape[0] - stop):
-        tile[stop + i] = tile[stop - 2 - i]
 
 
 @called

@@ -1,0 +1,65 @@
+"""Tiles of a frame: cut out, and continued by reflection where they reach beyond it.
+
+A place is six numbers: row and column, in the tile, of the part that lies in the frame, its height
+and width, and the row and column of its first pixel in the frame.
+"""
+
+import numpy as np
+import numpy.typing as npt
+
+from noisegen.kernels.philox import called, kernel
+
+
+def cut(
+    frame: npt.NDArray[np.uint16], places: npt.NDArray[np.int64], size: int
+) -> npt.NDArray[np.uint16]:
+    """Return tiles of a mosaic.
+
+    Parameters
+    ----------
+    frame
+        (H, W) uint16.
+    places
+        (N, 6) places of the tiles.
+    size
+        Height and width of a tile, at most that of the frame and its reflection.
+
+    Returns
+    -------
+    (N, size, size) uint16
+        Tiles; what lies outside of the frame is its reflection about the border pixel.
+    """
+    out = np.empty((len(places), size, size), np.uint16)
+    view = frame.view()
+    view.flags.writeable = False  # numba compiles anew for a read-only array
+    _cut(view, places, out)
+    return out
+
+
+@kernel
+def _cut(frame, places, out):
+    for i in range(len(out)):
+        here, tile = places[i], out[i]
+        first, start, height, width = here[0], here[1], here[2], here[3]
+        y, x = here[4], here[5]
+        for k in range(height):
+            source, target = frame[y + k, x : x + width], tile[first + k, start : start + width]
+            for j in range(width):
+                target[j] = source[j]
+        reflect(tile, here)
+
+
+@called
+def reflect(tile, place):
+    """Continue a part of a tile over the rest of it by reflection about its border pixels."""
+    first, start, height, width = place[0], place[1], place[2], place[3]
+    stop, end = first + height, start + width
+    for y in range(first, stop):
+        for i in range(start):
+            tile[y, start - 1 - i] = tile[y, start + 1 + i]
+        for i in range(tile.shape[1] - end):
+            tile[y, end + i] = tile[y, end - 2 - i]
+    for i in range(first):
+        tile[first - 1 - i] = tile[first + 1 + i]
+    for i in range(tile.shape[0] - stop):
+        tile[stop + i] = tile[stop - 2 - i]
