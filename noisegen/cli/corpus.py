@@ -80,7 +80,7 @@ def digest(store: str) -> None:
 
     corpus = pipelines.open(store)
     found = corpus.digest().hex()
-    click.echo(f"{store}: {len(corpus.valid)} samples, BLAKE3")
+    click.echo(f"{store}: {len(corpus.valid)} samples")
     click.echo(found)
 
 
