@@ -2,6 +2,7 @@
 
 from noisegen.sensor.apply import add_noise, amplify, variance
 from noisegen.sensor.batch import Address, BatchLevels, Figures, add_noise_batch
+from noisegen.sensor.estimate import NoiseEstimate, estimate_noise
 from noisegen.sensor.models import MODELS, NoiseModel, get, names
 from noisegen.sensor.parameters import Levels, NoiseParameters
 
@@ -11,11 +12,13 @@ __all__ = [
     "BatchLevels",
     "Figures",
     "Levels",
+    "NoiseEstimate",
     "NoiseModel",
     "NoiseParameters",
     "add_noise",
     "add_noise_batch",
     "amplify",
+    "estimate_noise",
     "get",
     "names",
     "variance",
