@@ -15,7 +15,7 @@ from pipelines.shard import Batch, ImageFacts, split
 from pipelines.store import decode_text, open_store
 
 
-def materialize(corpus: Corpus, out: str, *, shard_mb: int = 64) -> int:
+def materialize(corpus: Corpus, out: str, *, shard_mb: int = 128) -> int:
     """Store what a lazy corpus computes when it is read; go on where an earlier call stopped.
 
     Parameters

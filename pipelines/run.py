@@ -119,7 +119,7 @@ class DryRun:
         )
 
 
-def dry_run(recipe: Recipe, *, root: str | None = None, shard_mb: int = 64) -> DryRun:
+def dry_run(recipe: Recipe, *, root: str | None = None, shard_mb: int = 128) -> DryRun:
     """Plan a corpus and write nothing."""
     made = prepare.layout(
         prepare.resolve(recipe), prepare.absolute(root) if root else None, shard_mb
@@ -145,7 +145,7 @@ def synthesize(
     part: tuple[int, int] = (1, 1),
     max_bad: float = 0.01,
     overwrite: bool = False,
-    shard_mb: int = 64,
+    shard_mb: int = 128,
     on_shard: Callable[[Progress], None] | None = None,
 ) -> Summary:
     """Make a corpus, or what is missing of it.

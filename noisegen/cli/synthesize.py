@@ -139,7 +139,7 @@ RUN_OPTIONS = (
 @click.option(
     "--shard-mb",
     type=click.IntRange(1, 2048),
-    default=64,
+    default=128,
     show_default=True,
     help="Pixels of a shard in MB, of a new store.",
 )

@@ -10,6 +10,7 @@ import shutil
 import socket
 import time
 import uuid
+from functools import cache
 from pathlib import Path
 
 SUFFIX = ".partial"
@@ -20,14 +21,14 @@ _SIBLING = ".noisegen"
 _OURS = re.compile(r"\.(?P<host>[A-Za-z0-9-]+)\.(?P<pid>[0-9]+)\.[0-9a-f]{32}\.partial$")
 
 
-def partial_name(path: Path) -> Path:
+def partial_name(path: str) -> str:
     """Return a temporary name beside `path` that no other process or thread will choose."""
-    return path.with_name(f"{path.name}.{_host()}.{os.getpid()}.{uuid.uuid4().hex}{SUFFIX}")
+    return f"{path}.{_host()}.{os.getpid()}.{uuid.uuid4().hex}{SUFFIX}"
 
 
 def sibling_folder(path: Path) -> Path:
     """Return a temporary folder's name beside `path`."""
-    return partial_name(path.with_name(_SIBLING))
+    return Path(partial_name(str(path.with_name(_SIBLING))))
 
 
 def clean_folder(root: Path) -> list[str]:
@@ -77,5 +78,6 @@ def _maker_is_dead(name: str) -> bool:
     return False
 
 
+@cache
 def _host() -> str:
     return re.sub(r"[^A-Za-z0-9-]", "-", socket.gethostname()) or "host"
