@@ -18,8 +18,9 @@ import numpy.typing as npt
 from noisegen.cfa import PHASES, Phase, by_position, colors, plane_map, shift
 from noisegen.errors import InputError
 from noisegen.isp.color import inverse
-from noisegen.isp.inverse import Highlights, invert_tone
+from noisegen.isp.inverse import Highlights, chain_tone, check_exposure
 from noisegen.isp.parameters import Gamma, IspParameters, check_option
+from noisegen.isp.tone import ToneCurve, invert
 from noisegen.isp.transfer import CURVES, FloatArray, decode, encode
 from noisegen.kernels import isp as kernel
 from noisegen.kernels.ahd import WHITE
@@ -130,7 +131,8 @@ def unprocess(
     *,
     encoded: bool = True,
     highlights: Highlights = "saturate",
-    gain: float = 1.0,
+    exposure: float = 1.0,
+    tone: ToneCurve | None = None,
 ) -> npt.NDArray[np.uint16]:
     """Turn a picture into the mosaic that a camera would have recorded without noise.
 
@@ -149,8 +151,10 @@ def unprocess(
     highlights
         ``"saturate"``: what is white in the picture is white in the mosaic, see
         :func:`noisegen.isp.inverse.invert_white_balance`. ``"plain"``: divide all by the gains.
-    gain
-        Exposure of the mosaic, applied after clipping to [0, 1].
+    exposure
+        Factor on the picture's light, above 0, before the sensor clips.
+    tone
+        The tone curve to undo where it is not that of ``parameters``.
 
     Returns
     -------
@@ -160,7 +164,7 @@ def unprocess(
     Raises
     ------
     InputError
-        If the picture, the levels, the gain or an option do not fit.
+        If the picture, the levels, the exposure or an option do not fit.
     """
     if picture.ndim != 3 or picture.shape[2] != 3 or picture.dtype not in _PICTURE_TYPES:
         raise InputError(
@@ -170,14 +174,13 @@ def unprocess(
     _check_levels(black, white)
     check_option("phase", phase, PHASES)
     check_option("treatment of highlights", highlights, ("saturate", "plain"))
-    if not (np.isfinite(gain) and gain >= 0):
-        raise InputError(f"gain {gain}: a finite number from 0 on is needed")
+    check_exposure(exposure)
+    curve = (tone or chain_tone(parameters)) if encoded else None
     out = np.empty(picture.shape[:2], np.uint16)
     arguments = (
         inverse(parameters.ccm).astype(np.float32),
         (1 / np.asarray(parameters.gains)).astype(np.float32),
         highlights == "saturate",
-        np.float32(gain),
         colors(phase).astype(np.int64),
         by_position(black, phase).astype(np.float32),
         np.float32(white),
@@ -186,14 +189,14 @@ def unprocess(
     picture = np.require(picture, requirements=_KERNEL_INPUT)
     if picture.dtype != np.float32:
         codes = np.iinfo(picture.dtype).max + 1
-        linear = _decoded_codes(codes, parameters.gamma, parameters.alpha if encoded else None)
-        unprocess_codes(picture, linear, *arguments)
+        light = _light_of_codes(codes, parameters.gamma, curve, float(exposure))
+        unprocess_codes(picture, light, *arguments)
     else:
         if not np.isfinite(picture).all():
             raise InputError("the picture holds NaN or infinity; clean it first")
-        if encoded:
-            picture = decode(invert_tone(picture, parameters.alpha), parameters.gamma)
-        unprocess_linear(picture, *arguments)
+        if curve is not None:
+            picture = decode(invert(picture, curve), parameters.gamma)
+        unprocess_linear(picture, np.float32(exposure), *arguments)
     return out
 
 
@@ -252,12 +255,14 @@ def _encoded_nodes(gamma: Gamma) -> npt.NDArray[np.float32]:
 
 
 @lru_cache(maxsize=16)
-def _decoded_codes(codes: int, gamma: Gamma, alpha: float | None) -> npt.NDArray[np.float32]:
-    """Return the linear value of every code; ``alpha`` None means that codes are linear."""
+def _light_of_codes(
+    codes: int, gamma: Gamma, curve: ToneCurve | None, exposure: float
+) -> npt.NDArray[np.float32]:
+    """Return the exposed linear value of every code; no curve means that codes are linear."""
     values: FloatArray = np.arange(codes) / (codes - 1)
-    if alpha is not None:
-        values = decode(invert_tone(values, alpha), gamma)
-    return values.astype(np.float32)
+    if curve is not None:
+        values = decode(invert(values, curve), gamma)
+    return (values * exposure).astype(np.float32)
 
 
 def _render_published(

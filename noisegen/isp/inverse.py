@@ -15,6 +15,7 @@ import numpy as np
 from noisegen.cfa import Phase, colors
 from noisegen.errors import InputError
 from noisegen.isp.parameters import IspParameters, check_option
+from noisegen.isp.tone import ToneCurve, invert
 from noisegen.isp.transfer import FloatArray, decode
 
 Highlights = Literal["saturate", "plain"]
@@ -31,6 +32,8 @@ def unprocess(
     *,
     encoded: bool = True,
     highlights: Highlights = "saturate",
+    exposure: float = 1.0,
+    tone: ToneCurve | None = None,
 ) -> FloatArray:
     """Turn a picture into the mosaic that a camera would have seen.
 
@@ -47,6 +50,12 @@ def unprocess(
     highlights
         "saturate": pixels that are white in the picture are white in the mosaic, so that white
         balance takes them back to white. "plain": divide all pixels by the gains.
+    exposure
+        Factor on the picture's light, above 0. What is no longer white after it is not spared as a
+        highlight.
+    tone
+        The tone curve to undo where it is not that of ``parameters``: a picture may have been
+        finished by another camera than the one that is to render it.
 
     Returns
     -------
@@ -56,22 +65,30 @@ def unprocess(
     Raises
     ------
     InputError
-        If the picture is not (H, W, 3) floating point, or ``highlights`` is unknown.
+        If the picture is not (H, W, 3) floating point, ``exposure`` is no factor, or
+        ``highlights`` is unknown.
     """
     if rgb.ndim != 3 or rgb.shape[2] != 3 or rgb.dtype not in (np.float32, np.float64):
         raise InputError(
             f"picture of shape {rgb.shape} and {rgb.dtype}: (H, W, 3) float32 or float64 is needed"
         )
+    check_exposure(exposure)
     if encoded:
-        rgb = decode(invert_tone(rgb, parameters.alpha), parameters.gamma)
-    camera = invert_matrix(rgb, parameters)
+        rgb = decode(invert(rgb, tone or chain_tone(parameters)), parameters.gamma)
+    camera = invert_matrix(rgb * exposure, parameters)
     balanced_away = invert_white_balance(camera, parameters.gains, highlights)
     return np.clip(mosaic(balanced_away, phase), 0, 1)
 
 
-def invert_tone(toned: FloatArray, alpha: float) -> FloatArray:
-    """Solve z + alpha z (1 - z), applied twice, for z; values up to 1 and alpha in [-1, 1]."""
-    return _unbend(_unbend(toned, alpha), alpha)
+def chain_tone(parameters: IspParameters) -> ToneCurve:
+    """Return the tone curve that the ISP itself ends with."""
+    return ToneCurve("amplification", parameters.alpha)
+
+
+def check_exposure(exposure: float) -> None:
+    """Raise :class:`InputError` unless ``exposure`` is a finite factor above 0."""
+    if not (np.isfinite(exposure) and exposure > 0):
+        raise InputError(f"exposure {exposure}: a finite factor above 0 is needed")
 
 
 def invert_matrix(linear: FloatArray, parameters: IspParameters) -> FloatArray:
@@ -94,14 +111,15 @@ def invert_white_balance(
         Gains of R, G, B, at least 1.
     highlights
         Under "saturate" a pixel whose mean m exceeds 0.9 is multiplied by
-        max(a + (1 - a) / gain, 1 / gain) with a = ((m - 0.9) / 0.1)^2, which is 1 at white.
+        max(a + (1 - a) / gain, 1 / gain) with a = ((m - 0.9) / 0.1)^2, which is 1 at white and
+        beyond.
     """
     check_option("treatment of highlights", highlights, ("saturate", "plain"))
     inverse = (1 / np.asarray(gains, np.float64)).astype(camera.dtype)
     if highlights == "plain":
         return camera * inverse
     mean = camera.mean(axis=-1, keepdims=True)
-    a = (np.maximum(mean - INFLECTION, 0) / (1 - INFLECTION)) ** 2
+    a = np.clip((mean - INFLECTION) / (1 - INFLECTION), 0, 1) ** 2
     out: FloatArray = camera * np.maximum(a + (1 - a) * inverse, inverse)
     return out
 
@@ -111,14 +129,4 @@ def mosaic(rgb: FloatArray, phase: Phase) -> FloatArray:
     out = np.empty(rgb.shape[:2], rgb.dtype)
     for (dy, dx), color in np.ndenumerate(colors(phase)):
         out[dy::2, dx::2] = rgb[dy::2, dx::2, color]
-    return out
-
-
-def _unbend(y: FloatArray, alpha: float) -> FloatArray:
-    # The root of a z^2 - (1 + a) z + y = 0 that is 0 at y = 0, in the form without cancellation.
-    if alpha == 0:
-        return y
-    root = np.sqrt(np.maximum((1 + alpha) ** 2 - 4 * alpha * y, 0))
-    denominator = np.maximum(1 + alpha + root, np.finfo(y.dtype).tiny)
-    out: FloatArray = 2 * y / denominator
     return out

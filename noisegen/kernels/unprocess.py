@@ -1,7 +1,8 @@
 """From pictures back to mosaics in one pass: RGB in, uint16 digital numbers out.
 
-Inverse transfer (by a table), inverse colour matrix, inverse white balance with or without saving
-the highlights, gain, mosaic and rounding, row by row, in float32 without reassociation.
+Inverse transfer and exposure (by a table), inverse colour matrix, inverse white balance with or
+without saving the highlights, clipping, mosaic and rounding, row by row, in float32 without
+reassociation.
 
 References
 ----------
@@ -19,7 +20,7 @@ INFLECTION = f4(0.9)
 
 @njit(cache=True, nogil=True, error_model="numpy")
 def unprocess_codes(
-    picture, linear, matrix, inverse_gains, save, gain, color, black, white, out
+    picture, light, matrix, inverse_gains, save, color, black, white, out
 ):  # fmt: skip
     """Turn an encoded picture into a mosaic.
 
@@ -27,16 +28,14 @@ def unprocess_codes(
     ----------
     picture
         (H, W, 3) uint8 or uint16 codes.
-    linear
-        (256,) or (65536,) float32: linear sRGB of each code.
+    light
+        (256,) or (65536,) float32: exposed linear sRGB of each code.
     matrix
         (3, 3) float32 from linear sRGB to white-balanced camera RGB.
     inverse_gains
         (3,) float32, one over the white balance gains of R, G, B.
     save
         Whether near-white pixels stay near white in the mosaic.
-    gain
-        float32, multiplies the mosaic after it was clipped to [0, 1].
     color
         (2, 2) colour indices (0 R, 1 G, 2 B) by row and column parity.
     black, white
@@ -50,27 +49,30 @@ def unprocess_codes(
         for i in range(3):
             values = rgb[i]
             for c in range(values.size):
-                values[c] = linear[row[c, i]]
-        _row(rgb, matrix, inverse_gains, save, gain, color[y % 2], black[y % 2], white, out[y])
+                values[c] = light[row[c, i]]
+        _row(rgb, matrix, inverse_gains, save, color[y % 2], black[y % 2], white, out[y])
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
 def unprocess_linear(
-    picture, matrix, inverse_gains, save, gain, color, black, white, out
+    picture, exposure, matrix, inverse_gains, save, color, black, white, out
 ):  # fmt: skip
-    """Turn a linear (H, W, 3) float32 picture into a mosaic; see :func:`unprocess_codes`."""
+    """Turn a linear (H, W, 3) float32 picture into a mosaic; see :func:`unprocess_codes`.
+
+    ``exposure`` is the float32 factor on its light.
+    """
     rgb = np.empty((3, out.shape[1]), np.float32)
     for y in range(out.shape[0]):
         row = picture[y]
         for i in range(3):
             values = rgb[i]
             for c in range(values.size):
-                values[c] = row[c, i]
-        _row(rgb, matrix, inverse_gains, save, gain, color[y % 2], black[y % 2], white, out[y])
+                values[c] = row[c, i] * exposure
+        _row(rgb, matrix, inverse_gains, save, color[y % 2], black[y % 2], white, out[y])
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def _row(rgb, matrix, inverse_gains, save, gain, color, black, white, out):
+def _row(rgb, matrix, inverse_gains, save, color, black, white, out):
     red, green, blue = rgb[0], rgb[1], rgb[2]
     even, odd = color[0], color[1]
     # The two colours of this row, and of the mean the three column sums, as plain scalars.
@@ -93,7 +95,8 @@ def _row(rgb, matrix, inverse_gains, save, gain, color, black, white, out):
         factor = inverse
         if save:
             excess = max(m0 * r + m1 * g + m2 * b - INFLECTION, f4(0)) * f4(10)
+            excess = min(excess, f4(1))
             weight = excess * excess
             factor = max(weight + (f4(1) - weight) * inverse, inverse)
-        x = min(max(camera * factor, f4(0)), f4(1)) * gain
+        x = min(max(camera * factor, f4(0)), f4(1))
         out[c] = i4(min(max(zero + x * (white - zero) + f4(0.5), f4(0)), white))

@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from noisegen.cfa import Phase
+from noisegen.isp.illuminant import KELVIN
 
 Planes = tuple[float, float, float, float]
 """One value a plane: R, G1, B, G2."""
@@ -154,7 +155,7 @@ def choose_matrix(
     if not matrices:
         return None, "unknown"
     illuminant, matrix = min(
-        reversed(matrices), key=lambda pair: abs(_KELVIN.get(pair[0], 0) - _KELVIN[D65])
+        reversed(matrices), key=lambda pair: abs(KELVIN.get(pair[0], 0) - KELVIN[D65])
     )
     named = f"illuminant {illuminant}" if illuminant else "an unnamed illuminant"
     return matrix, f"ColorMatrix for {named}"
@@ -170,14 +171,6 @@ def neutral_of_gains(gains: Sequence[float]) -> Triple:
     """Return the neutral (green 1) that the gains of R, G, B turn into grey."""
     red, green, blue = gains[:3]
     return green / red, 1.0, green / blue
-
-
-# Correlated colour temperatures of EXIF's light sources in kelvin, the middle where the standard
-# gives a range; a light that is not here is taken last.
-_KELVIN = {
-    1: 5500, 2: 4230, 3: 2850, 4: 5500, 9: 5500, 10: 6500, 11: 7500, 12: 6430, 13: 5050, 14: 4230,
-    15: 3450, 17: 2850, 18: 5500, 19: 6500, 20: 5500, 21: 6500, 22: 7500, 23: 5000, 24: 3200,
-}  # fmt: skip
 
 
 def _rebuild(values: dict[str, Any]) -> RawMetadata:

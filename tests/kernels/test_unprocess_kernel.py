@@ -10,11 +10,20 @@ from noisegen.errors import InputError
 from noisegen.isp import inverse
 from noisegen.isp.bulk import render, unprocess
 from noisegen.isp.parameters import GAMMAS, IspParameters
+from noisegen.isp.tone import ToneCurve
 
 MATRIX = ((0.7, 0.2, 0.1), (0.25, 0.8, -0.05), (0.02, -0.1, 1.08))
 GAINS = (2.1, 1.0, 1.5)
 BLACK = (512.0, 514.0, 510.5, 512.0)
 WHITE = 15871.0
+
+
+TONES = (
+    None,
+    ToneCurve("amplification", 0.6),
+    ToneCurve("smoothstep", 0.9),
+    ToneCurve("s-curve", 0.5, 0.3),
+)
 
 
 def picture(dtype, shape=(21, 26, 3)):
@@ -26,11 +35,11 @@ def picture(dtype, shape=(21, 26, 3)):
     return np.rint(values * np.iinfo(dtype).max).astype(dtype)
 
 
-def by_stages(rgb, phase, parameters, gain, **options):
+def by_stages(rgb, phase, parameters, **options):
     values = rgb.astype(np.float64)
     if rgb.dtype != np.float32:
         values /= np.iinfo(rgb.dtype).max
-    x = gain * inverse.unprocess(values, parameters, phase, **options)
+    x = inverse.unprocess(values, parameters, phase, **options)
     zero = np.asarray(BLACK)[plane_map(phase, x.shape)]
     return np.clip(np.floor(zero + x * (WHITE - zero) + 0.5), 0, WHITE)
 
@@ -40,13 +49,12 @@ def by_stages(rgb, phase, parameters, gain, **options):
 @pytest.mark.parametrize("phase", PHASES)
 def test_kernel_equals_the_inverse_stages(phase, dtype, highlights):
     rgb = picture(dtype)
-    for gamma, alpha, encoded in itertools.product(GAMMAS, (0.0, 0.6, -0.5), (True, False)):
-        parameters = IspParameters(GAINS, MATRIX, gamma=gamma, alpha=alpha)
-        ours = unprocess(
-            rgb, phase, BLACK, WHITE, parameters,
-            encoded=encoded, highlights=highlights, gain=0.7,
-        )  # fmt: skip
-        expected = by_stages(rgb, phase, parameters, 0.7, encoded=encoded, highlights=highlights)
+    for gamma, tone, encoded in itertools.product(GAMMAS, TONES, (True, False)):
+        parameters = IspParameters(GAINS, MATRIX, gamma=gamma, alpha=-0.5)
+        options = {"encoded": encoded, "highlights": highlights, "tone": tone}
+        options["exposure"] = 1.7 if tone is None else 0.7
+        ours = unprocess(rgb, phase, BLACK, WHITE, parameters, **options)
+        expected = by_stages(rgb, phase, parameters, **options)
         difference = np.abs(ours - expected)
         assert ours.dtype == np.uint16
         assert difference.max() <= 1
@@ -91,8 +99,8 @@ def test_a_strided_picture_is_read_as_it_is():
         ({"picture": np.zeros((4, 4, 3), np.int32)}, "picture of shape"),
         ({"picture": np.full((4, 4, 3), np.nan, np.float32)}, "NaN"),
         ({"black": (1.0, 2.0)}, "four black levels"),
-        ({"gain": -1.0}, "gain"),
-        ({"gain": float("nan")}, "gain"),
+        ({"exposure": 0.0}, "exposure 0.0: a finite factor above 0"),
+        ({"exposure": float("nan")}, "exposure nan"),
         ({"highlights": "keep"}, "highlights"),
     ],
 )
