@@ -20,7 +20,16 @@ from catalogs.camera_noise import (
     Terms,
     log_uniform,
 )
-from catalogs.color import DrawnColor, Matrix3, google_gains, google_mixture
+from catalogs.color import (
+    GOOGLE_MATRICES,
+    DrawnColor,
+    Matrix3,
+    google_gains,
+    google_weights,
+    in_words,
+    mixed,
+    rows,
+)
 from noisegen.cfa import Phase
 from noisegen.errors import InputError
 from noisegen.isp.color import camera_to_xyz
@@ -36,6 +45,9 @@ distribution that belongs to no camera."""
 
 Illuminant = Literal["D65", "D55", "D50", "unknown", "A"]
 """Light that a colour matrix is for, in the order in which :meth:`Camera.draw_color` prefers it."""
+
+LIGHT_SOURCES: dict[Illuminant, int] = {"A": 17, "D55": 20, "D65": 21, "D50": 23}
+"""EXIF LightSource codes of the illuminants that have one."""
 
 MID_GREY = 0.18
 """Normalised signal whose shot noise the signal-independent model ``awgn`` is given."""
@@ -168,9 +180,9 @@ class Camera:
         if iso is not None and gain is not None:
             raise InputError(f"camera {self.name}: ISO and gain exclude each other; give one")
         if iso is not None:
-            self._check_iso(_as_range("ISO", iso))
+            self._check_iso(as_range("ISO", iso))
         if gain is not None:
-            self._check_gain(_as_range("gain", gain))
+            self._check_gain(as_range("gain", gain))
 
     def draw(
         self,
@@ -204,9 +216,9 @@ class Camera:
         """
         self.check(model=model, iso=iso, gain=gain)
         if iso is not None:
-            setting = Setting(iso=log_uniform(rng, _as_range("ISO", iso)))
+            setting = Setting(iso=log_uniform(rng, as_range("ISO", iso)))
         elif gain is not None:
-            setting = Setting(gain=self._clamp_gain(log_uniform(rng, _as_range("gain", gain))))
+            setting = Setting(gain=self._clamp_gain(log_uniform(rng, as_range("gain", gain))))
         else:
             setting = self.noise.propose(rng, self.levels.span)
         return self._state(setting, noise_models.get(model or self.default_model), rng)
@@ -246,9 +258,9 @@ class Camera:
             xyz_to_cam: Matrix3 = chosen.xyz_to_cam
             description = f"matrix of {self.name} for illuminant {chosen.illuminant}"
         else:
-            xyz_to_cam, weights = google_mixture(rng)
-            mixed = ", ".join(f"{name} {weight:.3f}" for name, weight in weights.items())
-            description = f"mixture of {mixed}"
+            weights = google_weights(rng)
+            xyz_to_cam = mixed(weights, GOOGLE_MATRICES)
+            description = in_words(weights)
         if self.neutrals:
             i = int(rng.integers(len(self.neutrals)))
             r, g, b = self.neutrals[i]
@@ -257,9 +269,7 @@ class Camera:
         else:
             gains = google_gains(rng)
             description += "; gains drawn"
-        matrix = camera_to_xyz(xyz_to_cam)
-        rows = tuple((float(a), float(b), float(c)) for a, b, c in matrix)
-        return DrawnColor((rows[0], rows[1], rows[2]), gains, description)
+        return DrawnColor(rows(camera_to_xyz(xyz_to_cam)), gains, description)
 
     def _state(
         self, setting: Setting, model: NoiseModel, rng: np.random.Generator | None
@@ -377,7 +387,8 @@ class Camera:
         return f"within {low:.4g}..{high:.4g} DN/e-"
 
 
-def _as_range(what: str, value: float | Range) -> Range:
+def as_range(what: str, value: float | Range) -> Range:
+    """Return both ends of a positive number or range; refuse what is neither."""
     low, high = (value, value) if isinstance(value, int | float) else value
     if not (0 < low < math.inf and 0 < high < math.inf):
         raise InputError(f"{what} {low if low <= 0 else high:g} is not a positive number")

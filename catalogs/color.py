@@ -6,10 +6,13 @@ T. Brooks et al., "Unprocessing Images for Learned Raw Denoising", CVPR 2019, se
 cameras of the Darmstadt Noise Dataset, mixed at random, and the ranges of the gains.
 """
 
+import math
+from collections.abc import Mapping
 from types import MappingProxyType
 from typing import NamedTuple
 
 import numpy as np
+import numpy.typing as npt
 
 Row3 = tuple[float, float, float]
 Matrix3 = tuple[Row3, Row3, Row3]
@@ -57,32 +60,43 @@ class DrawnColor(NamedTuple):
         Gains of R, G and B; green is 1.
     description
         What was drawn, in words, for the record.
+    temperature
+        Colour temperature of the light in kelvin; NaN where none was drawn.
     """
 
     cam_to_xyz: Matrix3
     white_balance: Row3
     description: str
+    temperature: float = math.nan
 
 
-def google_mixture(rng: np.random.Generator) -> tuple[Matrix3, dict[str, float]]:
-    """Draw a random convex combination of :data:`GOOGLE_MATRICES`: four uniforms, normalised.
-
-    Returns
-    -------
-    tuple
-        The XYZ to camera matrix and each camera's weight.
-    """
+def google_weights(rng: np.random.Generator) -> dict[str, float]:
+    """Draw the weights of a random convex combination of four cameras: uniforms, normalised."""
     weights = rng.random(len(GOOGLE_MATRICES))
     weights /= weights.sum()
+    return {name: float(w) for name, w in zip(GOOGLE_MATRICES, weights, strict=True)}
+
+
+def mixed(weights: Mapping[str, float], matrices: Mapping[str, npt.ArrayLike]) -> Matrix3:
+    """Return the weighted sum of the matrices of the same names."""
     # Added one by one: BLAS rounds otherwise on another processor.
-    mixed = np.zeros((3, 3))
-    for weight, matrix in zip(weights, GOOGLE_MATRICES.values(), strict=True):
-        mixed += weight * np.array(matrix)
-    rows = [(float(a), float(b), float(c)) for a, b, c in mixed]
-    shares = {name: float(w) for name, w in zip(GOOGLE_MATRICES, weights, strict=True)}
-    return (rows[0], rows[1], rows[2]), shares
+    total = np.zeros((3, 3))
+    for name, weight in weights.items():
+        total += weight * np.asarray(matrices[name])
+    return rows(total)
+
+
+def in_words(weights: Mapping[str, float]) -> str:
+    """Say what was mixed."""
+    return f"mixture of {', '.join(f'{name} {w:.3f}' for name, w in weights.items())}"
 
 
 def google_gains(rng: np.random.Generator) -> Row3:
     """Draw white balance gains: red uniform in 1.9 to 2.4, blue in 1.5 to 1.9, green 1."""
     return float(rng.uniform(*RED_GAIN)), 1.0, float(rng.uniform(*BLUE_GAIN))
+
+
+def rows(matrix: npt.NDArray[np.float64]) -> Matrix3:
+    """Return a (3, 3) array as nested tuples."""
+    first, second, third = ((float(a), float(b), float(c)) for a, b, c in matrix)
+    return first, second, third

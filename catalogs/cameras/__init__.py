@@ -13,7 +13,14 @@ from typing import TYPE_CHECKING
 
 from pydantic import ValidationError
 
-from catalogs.camera import Camera, ColorMatrix, Illuminant, SensorState, Source
+from catalogs.camera import (
+    LIGHT_SOURCES,
+    Camera,
+    ColorMatrix,
+    Illuminant,
+    SensorState,
+    Source,
+)
 from catalogs.camera_file import parse
 from catalogs.camera_noise import Point, Table
 from noisegen.errors import InputError, MissingDataError, UnknownNameError, UnreadableFileError
@@ -36,8 +43,7 @@ __all__ = [
 AS_SHOT = "as-shot"
 """Name of the camera that is a raw file's own; :func:`as_shot` makes it."""
 
-_ILLUMINANTS: dict[int, Illuminant] = {17: "A", 20: "D55", 21: "D65", 23: "D50"}
-"""EXIF LightSource codes of the illuminants that camera files name."""
+_ILLUMINANTS: dict[int, Illuminant] = {code: name for name, code in LIGHT_SOURCES.items()}
 
 
 @cache
