@@ -1,11 +1,11 @@
 """Noise of pictures: uint8 or uint16 R, G, B in, noisy codes out, in one pass over small blocks.
 
-With white normals w_j at the pixel's place in the frame (three fields), kernels h_j, a mixing
-matrix M and the standard deviation σ_k of every code of channel k, all float32,
+With white normals w_j at the pixel's place in the frame (three fields), a kernel H, the standard
+deviation σ_k of every code of channel k and a strength s, all float32,
 
-    z_j(p) = Σ_t h_j(t) w_j(p + t),    out_k = clip(floor(c_k + σ_k(c_k) Σ_j M_kj z_j + 1/2)).
+    n_k(p) = Σ_j Σ_t H_kj(t) w_j(p + t),    out_k = clip(floor(c_k + σ_k(c_k) (s n_k) + 1/2)).
 
-Sums run over rows, then columns of the kernel, then fields, in this order: the bytes are the same
+Sums run over fields, then rows, then columns of the kernel, in this order: the bytes are the same
 for any tile and on any x86-64 processor.
 """
 
@@ -21,7 +21,10 @@ ROWS, COLUMNS = 64, 512
 """Size of a block: its fields stay in the second-level cache."""
 
 FIELDS = (Field.PICTURE_1, Field.PICTURE_2, Field.PICTURE_3)
-"""The white fields, in the order of the kernels."""
+"""The white fields, in the order of the kernel's fields."""
+
+GROUP = 4
+"""Columns of the kernel that are taken at once: the sums are loaded and stored less often."""
 
 _ZERO, _HALF = f4(0.0), f4(0.5)
 
@@ -30,8 +33,8 @@ def add(
     picture: npt.NDArray[Any],
     out: npt.NDArray[Any],
     std: npt.NDArray[np.float32],
-    mixing: npt.NDArray[np.float32],
-    kernels: npt.NDArray[np.float32],
+    taps: npt.NDArray[np.float32],
+    strength: float,
     counter: Counter,
     y: int,
     x: int,
@@ -44,10 +47,10 @@ def add(
         (H, W, 3) uint8 or uint16, both of one type, C-contiguous; they may be the same array.
     std
         (3, codes) float32, standard deviation in codes of every code of R, G and B.
-    mixing
-        (3, 3) float32.
-    kernels
-        (3, 2r + 1, 2r + 1) float32.
+    taps
+        (3, 2r + 1, 2r + 1, 3) float32: H of field j at row and column t for channel k.
+    strength
+        Factor on ``std``.
     counter
         Key and counter words, from :func:`noisegen.random.counter`.
     y, x
@@ -60,49 +63,55 @@ def add(
     # numba compiles anew for a read-only array; handing in nothing else leaves one version.
     frozen = picture.view()
     frozen.flags.writeable = False
-    _add(frozen, out, std, mixing, kernels, high, key0, key1, fields, sample, y, x)
+    # Whole groups of columns: what is added sees zero taps.
+    taps = np.pad(taps, ((0, 0), (0, 0), (0, -taps.shape[2] % GROUP), (0, 0)))
+    _add(frozen, out, std, taps, f4(strength), high, key0, key1, fields, sample, y, x)
 
 
 @called
-def _correlate_row(white, first, taps, out, n):
-    """Write one row of a field: a pixel sees the kernel's rows and columns in their order."""
-    size = taps.shape[0]
-    for i in range(n):
-        out[i] = _ZERO
-    for dy in range(size):
+def _correlate_row(white, first, taps, n, z1, z2, z3):
+    """Add what one row of the channels sees of a field."""
+    for dy in range(taps.shape[0]):
         row = white[first + dy]
-        for dx in range(size):
-            tap, seen = taps[dy, dx], row[dx : dx + n]
+        for dx in range(0, taps.shape[1], GROUP):
+            a, b, c, d = taps[dy, dx], taps[dy, dx + 1], taps[dy, dx + 2], taps[dy, dx + 3]
+            a1, b1, c1, d1 = a[0], b[0], c[0], d[0]
+            a2, b2, c2, d2 = a[1], b[1], c[1], d[1]
+            a3, b3, c3, d3 = a[2], b[2], c[2], d[2]
+            wa, wb = row[dx : dx + n], row[dx + 1 : dx + 1 + n]
+            wc, wd = row[dx + 2 : dx + 2 + n], row[dx + 3 : dx + 3 + n]
             for i in range(n):
-                out[i] += tap * seen[i]
+                z1[i] = z1[i] + a1 * wa[i] + b1 * wb[i] + c1 * wc[i] + d1 * wd[i]
+                z2[i] = z2[i] + a2 * wa[i] + b2 * wb[i] + c2 * wc[i] + d2 * wd[i]
+                z3[i] = z3[i] + a3 * wa[i] + b3 * wb[i] + c3 * wc[i] + d3 * wd[i]
 
 
 @called
-def _noisy_row(source, target, z1, z2, z3, std, mixing, high):
+def _noisy_row(source, target, k, z, std, strength, high):
     last = high + _HALF
-    for k in range(3):
-        row, a, b, c = std[k], mixing[k, 0], mixing[k, 1], mixing[k, 2]
-        for i in range(source.shape[0]):
-            code = source[i, k]
-            n = a * z1[i] + b * z2[i] + c * z3[i]
-            value = f4(i4(code)) + row[code] * n + _HALF
-            target[i, k] = i4(min(max(value, _ZERO), last))
+    for i in range(source.shape[0]):
+        code = source[i, k]
+        value = f4(i4(code)) + std[code] * (strength * z[i]) + _HALF
+        target[i, k] = i4(min(max(value, _ZERO), last))
 
 
 @kernel
-def _add(picture, out, std, mixing, kernels, high, key0, key1, fields, sample, top, left):
+def _add(picture, out, std, taps, strength, high, key0, key1, fields, sample, top, left):
     height, width, _ = picture.shape
-    r = kernels.shape[1] // 2
+    r = taps.shape[1] // 2
+    across = taps.shape[2] - 1
     z = np.empty((3, ROWS, COLUMNS), np.float32)
     for y in range(0, height, ROWS):
         rows = min(ROWS, height - y)
         for x in range(0, width, COLUMNS):
             n = min(COLUMNS, width - x)
-            white = np.empty((rows + 2 * r, n + 2 * r), np.float32)
+            white = np.empty((rows + 2 * r, n + across), np.float32)
+            z[:] = _ZERO
             for j in range(3):
                 fill_normals(white, key0, key1, fields[j], sample, top + y - r, left + x - r)
-                for k in range(rows):
-                    _correlate_row(white, k, kernels[j], z[j, k], n)
-            for k in range(rows):
-                source, target = picture[y + k, x : x + n], out[y + k, x : x + n]
-                _noisy_row(source, target, z[0, k], z[1, k], z[2, k], std, mixing, high)
+                for row in range(rows):
+                    _correlate_row(white, row, taps[j], n, z[0, row], z[1, row], z[2, row])
+            for row in range(rows):
+                source, target = picture[y + row, x : x + n], out[y + row, x : x + n]
+                for k in range(3):
+                    _noisy_row(source, target, k, z[k, row], std[k], strength, high)

@@ -2,7 +2,6 @@
 
 import itertools
 import math
-from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,15 +9,14 @@ import numpy.typing as npt
 
 from noisegen.errors import InputError
 
-Matrix3 = tuple[tuple[float, ...], ...]
-Kernel = tuple[tuple[float, ...], ...]
+Kernel = tuple[tuple[tuple[tuple[float, ...], ...], ...], ...]
 Floats = npt.NDArray[np.float64]
+Picture = npt.NDArray[np.uint8] | npt.NDArray[np.uint16]
 
-IDENTITY: Matrix3 = ((1.0, 0.0, 0.0), (0.0, 1.0, 0.0), (0.0, 0.0, 1.0))
-"""Mixing of channels whose noise is unrelated."""
-
-WHITE: Kernel = ((1.0,),)
-"""Kernel of noise without grain: every pixel is drawn for itself."""
+WHITE: Kernel = tuple(
+    tuple(((1.0 if field == channel else 0.0,),) for field in range(3)) for channel in range(3)
+)
+"""Kernel of noise without grain: every pixel and channel is drawn for itself."""
 
 LARGEST_RADIUS = 15
 """Radius of the largest kernel that is taken, in pixels."""
@@ -31,13 +29,15 @@ UNIT_TOLERANCE = 1e-3
 class PictureNoise:
     """Gaussian noise of an sRGB picture, a function of its clean pixels.
 
-    With the clean value c_k of channel k from 0 to 1, white Gaussian fields w_j and kernels h_j,
+    With the clean value c_k of channel k from 0 to 1, three white Gaussian fields w_j and a kernel
+    H of 3 x 3 numbers at each place t,
 
-    z_j(p) = Σ_t h_j(t) w_j(p + t),    n_k = Σ_j M_kj z_j,    noise_k = σ_k(c_k) n_k.
+    n_k(p) = Σ_j Σ_t H_kj(t) w_j(p + t),    noise_k(p) = s σ_k(c_k(p)) n_k(p).
 
-    Σ_t h_j(t)² = 1 and Σ_j M_kj² = 1, so that σ is the standard deviation. Its square is linear
-    between the levels of the table and constant beyond them. Rounding to the picture's codes adds
-    its own 1/12 of a code squared, which σ² does not hold.
+    The strength s is one number for a picture. Σ_j Σ_t H_kj(t)² = 1, so that s σ is the standard
+    deviation. The square of σ is linear between the
+    levels of the table and constant beyond them. Rounding to the picture's codes adds its own 1/12
+    of a code squared, which σ² does not hold.
 
     Attributes
     ----------
@@ -45,10 +45,10 @@ class PictureNoise:
         (n,) clean levels of the table, increasing, from 0 (black) to 1 (white).
     std
         (3, n) σ of R, G and B at these levels, 1 is white minus black.
-    mixing
-        (3, 3) M: how much each channel (row) has of each field (column).
-    kernels
-        Three (2r + 1, 2r + 1) kernels h_j, rows first, of one radius r.
+    kernel
+        (3, 3, 2r + 1, 2r + 1) H: by channel, field, row and column.
+    strength
+        (m,) quantiles of s from the least to the greatest, evenly spaced in probability.
 
     Raises
     ------
@@ -58,22 +58,27 @@ class PictureNoise:
 
     level: tuple[float, ...]
     std: tuple[tuple[float, ...], ...]
-    mixing: Matrix3 = IDENTITY
-    kernels: tuple[Kernel, ...] = (WHITE, WHITE, WHITE)
+    kernel: Kernel = WHITE
+    strength: tuple[float, ...] = (1.0,)
 
     def __post_init__(self) -> None:
         """Refuse figures that describe no noise."""
         _check_table(self.level, self.std)
-        _check_mixing(self.mixing)
-        _check_kernels(self.kernels)
+        _check_kernel(self.kernel)
+        _check_strength(self.strength)
 
     @property
     def radius(self) -> int:
-        """Radius of the kernels in pixels; 0: no grain."""
-        return len(self.kernels[0]) // 2
+        """Radius r of the kernel in pixels; 0: no grain."""
+        return len(self.kernel[0][0]) // 2
+
+    def draw_strength(self, rng: np.random.Generator) -> float:
+        """Draw s of a picture: log-linear between its quantiles."""
+        places = np.linspace(0, 1, len(self.strength))
+        return math.exp(np.interp(rng.random(), places, np.log(self.strength)))
 
     def std_at(self, level: npt.ArrayLike) -> Floats:
-        """Return σ at clean levels.
+        """Return σ at clean levels, of a picture of strength 1.
 
         Parameters
         ----------
@@ -95,19 +100,15 @@ class PictureNoise:
     def correlation(self, dy: int, dx: int) -> Floats:
         """Return the correlation of every channel with every channel ``dy`` rows below and ``dx``
         columns to the right: (3, 3), E[n_k(p) n_l(p + (dy, dx))]."""
-        M = np.asarray(self.mixing)
-        return np.asarray(M @ np.diag([_overlap(h, dy, dx) for h in self.kernels]) @ M.T)
-
-
-def _overlap(kernel: Kernel, dy: int, dx: int) -> float:
-    """Return the autocorrelation Σ_t h(t) h(t - (dy, dx)) of a kernel."""
-    h = np.asarray(kernel)
-    size = len(h)
-    if max(abs(dy), abs(dx)) >= size:
-        return 0.0
-    here = h[max(dy, 0) : size + min(dy, 0), max(dx, 0) : size + min(dx, 0)]
-    there = h[max(-dy, 0) : size + min(-dy, 0), max(-dx, 0) : size + min(-dx, 0)]
-    return float((here * there).sum())
+        H = np.asarray(self.kernel)
+        size = H.shape[-1]
+        if max(abs(dy), abs(dx)) >= size:
+            return np.zeros((3, 3))
+        here, there = (
+            H[..., max(y, 0) : size + min(y, 0), max(x, 0) : size + min(x, 0)]
+            for y, x in ((dy, dx), (-dy, -dx))
+        )
+        return np.asarray(np.einsum("kjyx,ljyx->kl", here, there))
 
 
 def _check_table(level: tuple[float, ...], std: tuple[tuple[float, ...], ...]) -> None:
@@ -126,30 +127,24 @@ def _check_table(level: tuple[float, ...], std: tuple[tuple[float, ...], ...]) -
             raise InputError(f"std: a standard deviation from 0 to 1 is needed, not {value:g}")
 
 
-def _check_mixing(mixing: Matrix3) -> None:
-    if len(mixing) != 3 or any(len(row) != 3 for row in mixing):
-        raise InputError("mixing: three rows (R, G, B) of three numbers are needed")
-    for name, row in zip("RGB", mixing, strict=True):
-        _check_unit(f"mixing: the squares of row {name}", row)
-
-
-def _check_kernels(kernels: tuple[Kernel, ...]) -> None:
-    if len(kernels) != 3:
-        raise InputError(f"kernels: three are needed, one a field; found {len(kernels)}")
-    size = len(kernels[0])
+def _check_kernel(kernel: Kernel) -> None:
+    if len(kernel) != 3 or any(len(fields) != 3 for fields in kernel):
+        raise InputError("kernel: 3 x 3 tables are needed, one a channel and field")
+    size = len(kernel[0][0])
     if size % 2 == 0 or size > 2 * LARGEST_RADIUS + 1:
         raise InputError(
-            f"kernels: an odd number of rows up to {2 * LARGEST_RADIUS + 1} is needed, not {size}"
+            f"kernel: an odd number of rows up to {2 * LARGEST_RADIUS + 1} is needed, not {size}"
         )
-    for number, kernel in enumerate(kernels, 1):
-        if len(kernel) != size or any(len(row) != size for row in kernel):
-            raise InputError(f"kernels: kernel {number} is not {size} x {size}, as the first is")
-        _check_unit(
-            f"kernels: the squares of kernel {number}", [tap for row in kernel for tap in row]
-        )
+    for name, fields in zip("RGB", kernel, strict=True):
+        if any(len(t) != size or any(len(row) != size for row in t) for t in fields):
+            raise InputError(f"kernel: a table of {name} is not {size} x {size}, as the first is")
+        total = math.fsum(tap * tap for table in fields for row in table for tap in row)
+        if not abs(total - 1) <= UNIT_TOLERANCE:
+            raise InputError(f"kernel: the squares of {name} must add up to 1, not to {total:.4g}")
 
 
-def _check_unit(what: str, values: Iterable[float]) -> None:
-    total = math.fsum(v * v for v in values)
-    if not abs(total - 1) <= UNIT_TOLERANCE:
-        raise InputError(f"{what} must add up to 1, not to {total:.4g}")
+def _check_strength(strength: tuple[float, ...]) -> None:
+    if not strength or not all(0 < s < math.inf for s in strength):
+        raise InputError(f"strength: numbers above 0 are needed, not {list(strength)}")
+    if any(b < a for a, b in itertools.pairwise(strength)):
+        raise InputError("strength: the quantiles must not decrease")

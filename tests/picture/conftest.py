@@ -8,15 +8,13 @@ from noisegen.picture import PictureNoise
 def noise():
     """Return noise with grain and mixed channels, as wild as a seed and a radius make it."""
 
-    def make(seed=0, radius=2, strength=0.05):
+    def make(seed=0, radius=2, std=0.05):
         rng = np.random.default_rng(seed)
         size = 2 * radius + 1
-        kernels = rng.normal(size=(3, size, size))
-        kernels /= np.sqrt((kernels**2).sum((1, 2), keepdims=True))
-        mixing = rng.normal(size=(3, 3))
-        mixing /= np.sqrt((mixing**2).sum(1, keepdims=True))
-        std = strength * rng.uniform(0.5, 1.5, (3, 4))
-        return PictureNoise((0.0, 0.2, 0.5, 1.0), nested(std), nested(mixing), nested(kernels))
+        kernel = rng.normal(size=(3, 3, size, size))
+        kernel /= np.sqrt((kernel**2).sum((1, 2, 3), keepdims=True))
+        std = std * rng.uniform(0.5, 1.5, (3, 4))
+        return PictureNoise((0.0, 0.2, 0.5, 1.0), nested(std), nested(kernel), (0.5, 1.5))
 
     return make
 

@@ -13,40 +13,40 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy import stats
 
 from noisegen.errors import InputError
 from noisegen.kernels import normals
 from noisegen.kernels.picture import FIELDS
 from noisegen.picture import PictureNoise, add_noise
+from noisegen.picture.parameters import WHITE
 from noisegen.random import counter
 
 SIGMAS = 5
-SHA256 = "89ca9eff61b6ad9ba98803034c5c9d9830509dc9d7afce7f6292c9ba8c8027bc"
+SHA256 = "e141fc4a5078727090b56da905a2712b143775909f40bd0e0fc6ffdff74be88a"
 
 
 def picture(shape=(40, 50), dtype=np.uint8, seed=3):
     return np.random.default_rng(seed).integers(0, np.iinfo(dtype).max + 1, (*shape, 3), dtype)
 
 
-def plain(clean, noise, where, y=0, x=0):
+def plain(clean, noise, where, strength=1.0, y=0, x=0):
     """Return the noisy picture as the formula says, one float32 operation after the other."""
     height, width, _ = clean.shape
     r, white = noise.radius, np.iinfo(clean.dtype).max
-    fields = []
-    for field, taps in zip(FIELDS, np.array(noise.kernels, np.float32), strict=True):
+    n = np.zeros((3, height, width), np.float32)
+    for j, field in enumerate(FIELDS):
         w = normals((height + 2 * r, width + 2 * r), where, field, y - r, x - r)
-        z = np.zeros((height, width), np.float32)
-        for dy, dx in np.ndindex(taps.shape):
-            z = z + taps[dy, dx] * w[dy : dy + height, dx : dx + width]
-        fields.append(z)
+        H = np.array(noise.kernel, np.float32)[:, j]
+        for dy, dx in np.ndindex(H.shape[1:]):
+            n = n + H[:, dy, dx, None, None] * w[dy : dy + height, dx : dx + width]
     out = np.empty_like(clean)
-    for k, (a, b, c) in enumerate(np.array(noise.mixing, np.float32)):
-        n = a * fields[0] + b * fields[1] + c * fields[2]
+    for k in range(3):
         code = clean[..., k]
         level = code / white
         variance = np.interp(level, noise.level, np.square(noise.std[k]))
         std = (white * np.sqrt(variance)).astype(np.float32)
-        value = code.astype(np.float32) + std * n + np.float32(0.5)
+        value = code.astype(np.float32) + std * (np.float32(strength) * n[k]) + np.float32(0.5)
         out[..., k] = np.floor(np.clip(value, 0, white + 0.5))
     return out
 
@@ -55,8 +55,8 @@ def plain(clean, noise, where, y=0, x=0):
 @pytest.mark.parametrize("radius", [0, 1, 5])
 def test_the_kernel_is_the_formula(noise, dtype, radius):
     clean, drawn = picture((130, 600), dtype), noise(radius, radius)
-    noisy = add_noise(clean, drawn, counter(7, 3, 1), y=1001, x=-7)
-    np.testing.assert_array_equal(noisy, plain(clean, drawn, counter(7, 3, 1), 1001, -7))
+    noisy = add_noise(clean, drawn, counter(7, 3, 1), strength=1.7, y=1001, x=-7)
+    np.testing.assert_array_equal(noisy, plain(clean, drawn, counter(7, 3, 1), 1.7, 1001, -7))
 
 
 @settings(max_examples=60, deadline=None)
@@ -81,7 +81,7 @@ def test_the_noise_of_a_crop_is_the_crop_of_the_noise(noise, y, x, height, width
 
 @pytest.mark.parametrize("radius", [0, 2])
 def test_strength_grain_and_channels_are_those_stated(noise, radius):
-    drawn = noise(4, radius, strength=0.01)
+    drawn = noise(4, radius, std=0.01)
     level = np.array([0.3, 0.5, 0.8])
     shape = (1000, 1200)
     codes = np.rint(level * 65535).astype(np.uint16)
@@ -110,6 +110,15 @@ def test_the_variance_is_linear_between_levels_and_constant_beyond():
     found = drawn.std_at([[0, 0.25, 0.5, 1]] * 3)
     np.testing.assert_allclose(found[0] ** 2, [1e-4, 1e-4, 5e-4, 9e-4], rtol=1e-12)
     np.testing.assert_allclose(found[2] ** 2, [0, 0, 8e-4, 16e-4], rtol=1e-12)
+
+
+def test_strengths_are_drawn_log_linear_between_quantiles():
+    drawn = PictureNoise((0.0,), ((0.1,),) * 3, strength=(0.5, 1.0, 4.0))
+    rng = np.random.default_rng(1)
+    found = np.array([drawn.draw_strength(rng) for _ in range(4000)])
+    assert 0.5 <= found.min() < found.max() <= 4
+    places = np.interp(np.log(found), np.log([0.5, 1, 4]), [0, 0.5, 1])
+    assert stats.kstest(places, "uniform").pvalue > 1e-6
 
 
 def test_draws_samples_and_channels_are_unrelated():
@@ -178,12 +187,18 @@ def test_wrong_pictures_are_refused(noise, wrong, line):
     assert line in str(error.value)
 
 
+@pytest.mark.parametrize("strength", [-1.0, np.nan, np.inf])
+def test_a_wrong_strength_is_refused(noise, strength):
+    with pytest.raises(InputError, match="strength must be at least 0 and finite"):
+        add_noise(picture((4, 4)), noise(), counter(1, 1), strength=strength)
+
+
 def test_a_wrong_place_to_write_is_refused(noise):
     with pytest.raises(InputError, match=r"out is \(4, 4, 3\) uint16"):
         add_noise(picture((4, 4)), noise(), counter(1, 1), out=np.zeros((4, 4, 3), np.uint16))
 
 
-ONE = ((1.0,),)
+ZERO = ((0.0,),)
 
 
 @pytest.mark.parametrize(
@@ -195,13 +210,21 @@ ONE = ((1.0,),)
         ({"std": ((0.1,),) * 3}, "found 3 rows of 1, 1, 1"),
         ({"std": ((0.1, -0.1),) * 3}, "not -0.1"),
         ({"std": ((0.1, float("nan")),) * 3}, "not nan"),
-        ({"mixing": ((1.0, 0.0, 0.0),) * 2}, "three rows"),
-        ({"mixing": ((1.0, 1.0, 0.0), (0.0, 1.0, 0.0), (0.0, 0.0, 1.0))}, "row R must add up to 1"),
-        ({"kernels": (ONE, ONE)}, "three are needed"),
-        ({"kernels": (ONE, ONE, ((0.5,),))}, "kernel 3 must add up to 1, not to 0.25"),
-        ({"kernels": (ONE, ONE, ((0.5, 0.5), (0.5, 0.5)))}, "kernel 3 is not 1 x 1"),
-        ({"kernels": (((0.5, 0.5), (0.5, 0.5)),) * 3}, "odd number of rows"),
-        ({"kernels": (((0.0,) * 33,) * 33,) * 3}, "up to 31"),
+        ({"strength": ()}, "strength: numbers above 0"),
+        ({"strength": (0.0, 1.0)}, "strength: numbers above 0"),
+        ({"strength": (1.0, 0.5)}, "must not decrease"),
+        ({"kernel": WHITE[:2]}, "3 x 3 tables"),
+        ({"kernel": (WHITE[0], WHITE[1][:2], WHITE[2])}, "3 x 3 tables"),
+        (
+            {"kernel": (WHITE[0], WHITE[1], (ZERO, ZERO, ((0.5,),)))},
+            "B must add up to 1, not to 0.25",
+        ),
+        (
+            {"kernel": (WHITE[0], WHITE[1], (ZERO, ZERO, ((0.5, 0.5),)))},
+            "a table of B is not 1 x 1",
+        ),
+        ({"kernel": ((((0.5, 0.5), (0.5, 0.5)),) * 3,) * 3}, "odd number of rows"),
+        ({"kernel": ((((0.0,) * 33,) * 33,) * 3,) * 3}, "up to 31"),
     ],
 )
 def test_figures_that_describe_no_noise_are_refused(changes, line):
