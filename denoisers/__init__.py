@@ -1,4 +1,4 @@
-"""Networks that remove noise, by name; their training, evaluation and inference.
+"""Networks that remove noise, by name.
 
 >>> import denoisers
 >>> denoisers.names()
