@@ -23,6 +23,7 @@ from catalogs.camera_noise import (
     Section,
     Table,
 )
+from catalogs.problems import explain
 from noisegen.cfa import Phase
 from noisegen.errors import InputError, did_you_mean
 from noisegen.sensor import models
@@ -148,6 +149,8 @@ _SECTIONS: dict[tuple[str, ...], type[Section]] = {
     ("noise", "prior", "read"): PriorLine,
 }
 
+_KEYS = {path: section.model_fields for path, section in _SECTIONS.items()}
+
 _KINDS = ("table", "polynomial", "regression", "prior")
 
 
@@ -175,7 +178,7 @@ def parse(text: str, name: str, where: str) -> Camera:
     try:
         file = CameraFile.model_validate(document)
     except ValidationError as error:
-        raise InputError(f"{where}: {_explain(error)}") from None
+        raise InputError(f"{where}: {explain(error, _KEYS, _KINDS)}") from None
     return Camera(
         name=name,
         title=file.title,
@@ -200,36 +203,3 @@ def parse(text: str, name: str, where: str) -> Camera:
         neutrals=file.color.neutrals,
         toml=text,
     )
-
-
-def _explain(error: ValidationError) -> str:
-    """Say the first mistake in one line, and how many more there are."""
-    mistakes = error.errors(include_url=False)
-    # An unknown key is said first: a missing one is often the same key misspelt.
-    first = min(mistakes, key=lambda m: m["type"] != "extra_forbidden")
-    path, where = first["loc"], _where(first["loc"])
-    if first["type"] == "extra_forbidden":
-        parent = tuple(str(p) for p in path[:-1] if isinstance(p, str))
-        known = _SECTIONS[parent].model_fields if parent in _SECTIONS else {}
-        what = f"unknown key '{where}'{did_you_mean(str(path[-1]), known)}"
-    elif first["type"] == "missing":
-        what = f"the key '{where}' is missing"
-    elif first["type"].startswith("union_tag"):
-        what = f"{where}.kind must be one of {', '.join(_KINDS)}"
-    else:
-        message = first["msg"].removeprefix("Value error, ")
-        message = message[0].lower() + message[1:]
-        what = f"{where}: {message}" if where else message
-    more = len(mistakes) - 1
-    return what + (f" (and {more} more mistake{'s' if more > 1 else ''})" if more else "")
-
-
-def _where(path: tuple[int | str, ...]) -> str:
-    """Write a pydantic location as the file's author knows it: ``noise.points[2].shot``."""
-    out = ""
-    for i, part in enumerate(path):
-        if isinstance(part, int):
-            out += f"[{part + 1}]"
-        elif not (i == 1 and path[0] == "noise" and part in _KINDS):
-            out += f".{part}" if out else part
-    return out

@@ -21,6 +21,7 @@ COMMANDS = {
     "inspect": "noisegen.cli.inspect:command",
     "recipe": "noisegen.cli.corpus:recipe",
     "materialize": "noisegen.cli.corpus:materialize",
+    "fit": "noisegen.cli.fit:command",
     "cameras": "noisegen.cli.cameras:command",
     "sources": "noisegen.cli.sources:command",
 }
