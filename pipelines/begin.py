@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import cv2
 import numpy as np
 import numpy.typing as npt
 
@@ -139,7 +140,11 @@ def _attributes(job: Job) -> dict[str, Any]:
             "licence": camera.licence if camera else "the files' own",
         },
         "warnings": list(_warnings(job)),
-        "versions": {"noisegen": noisegen.__version__, "numpy": np.__version__},
+        "versions": {
+            "noisegen": noisegen.__version__,
+            "numpy": np.__version__,
+            "opencv": cv2.__version__,
+        },
     }
 
 

@@ -254,9 +254,7 @@ class Corpus:
     def window(self, row: np.void) -> Window:
         """Return where a sample lies in its frame."""
         ((height, width),) = self.frame_sizes(np.array([row])).tolist()
-        return Window(
-            int(row["y"]), int(row["x"]), self.recipe.patch, self.developer.halo, height, width
-        )
+        return self.developer.window(int(row["y"]), int(row["x"]), height, width)
 
     def frame_sizes(self, rows: npt.NDArray[np.void]) -> npt.NDArray[np.int64]:
         """Return the (n, 2) height and width of the frames that samples were cut from."""

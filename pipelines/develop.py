@@ -1,10 +1,10 @@
-"""From a clean tile and its recorded parameters to a sample: noise, then the ISP.
+"""From a clean tile and its recorded parameters to a sample: noise, the ISP, the finish.
 
 The shard maker and the lazy reader both call :meth:`Developer.batch`. It sees nothing but what the
 corpus stores, so that what is computed when read equals what would have been stored.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from typing import Any, Literal
@@ -14,7 +14,16 @@ import numpy.typing as npt
 
 from noisegen import cfa, random
 from noisegen.isp.bulk import render
-from noisegen.isp.parameters import HALO, Demosaic, Gamma, IspParameters, Matrix3
+from noisegen.isp.finish import finish as finished
+from noisegen.isp.finish import needed
+from noisegen.isp.parameters import (
+    HALO,
+    Demosaic,
+    FinishParameters,
+    Gamma,
+    IspParameters,
+    Matrix3,
+)
 from noisegen.sensor import (
     Address,
     BatchLevels,
@@ -25,6 +34,7 @@ from noisegen.sensor import (
     amplify,
 )
 from noisegen.sensor import models as noise_models
+from pipelines import finishing
 from pipelines.recipe import Recipe
 from pipelines.tile import Window, places
 
@@ -72,7 +82,7 @@ class Developer:
     Attributes
     ----------
     recipe
-        Its stage, bits, demosaic, gamma, border, amplify and seed say what is made.
+        Its stage, bits, demosaic, gamma, border, amplify, finish and seed say what is made.
     sensor
         The camera's part that is the same for all samples.
     """
@@ -85,7 +95,16 @@ class Developer:
         """Surroundings of a patch that its tile carries, in pixels."""
         if self.recipe.stage == "raw" or self.recipe.border == "published":
             return 0
-        return HALO[self.recipe.demosaic]
+        return HALO[self.recipe.demosaic] + finishing.halo(self.recipe.finish)
+
+    @cached_property
+    def core(self) -> int:
+        """Edge of the square of a frame that a tile surrounds: the patch, unless it is shrunk."""
+        return finishing.core(self.recipe.finish, self.recipe.patch)
+
+    def window(self, y: int, x: int, height: int, width: int) -> Window:
+        """Return the window of a tile whose core lies at (y, x) of a frame of that size."""
+        return Window(y, x, self.core, self.halo, height, width)
 
     def sample(self, row: np.void, tile: Mosaic, window: Window) -> Arrays:
         """Return all arrays of a sample.
@@ -95,9 +114,9 @@ class Developer:
         row
             The sample's recorded parameters; its place is that of the window.
         tile
-            (P + 2 halo, P + 2 halo) clean mosaic, in digital numbers.
+            (core + 2 halo, core + 2 halo) clean mosaic, in digital numbers.
         window
-            Where the tile lies in its frame.
+            Where the tile lies in its frame, from :meth:`window`.
 
         Returns
         -------
@@ -121,7 +140,7 @@ class Developer:
         rows
             (patches, draws) recorded parameters.
         tiles
-            (patches, P + 2 halo, P + 2 halo) clean mosaics, in digital numbers.
+            (patches, core + 2 halo, core + 2 halo) clean mosaics, in digital numbers.
         sizes
             (patches, 2) height and width of the frame that each patch was cut from.
 
@@ -135,8 +154,10 @@ class Developer:
         if stage == "raw":
             return {"clean": _each(tiles, draws), "noisy": noisy}
         out: Arrays = {
-            "clean": _each(self._render(rows[:, 0], tiles), draws),
-            "noisy": self._render(rows.reshape(-1), noisy),
+            "clean": _each(self._pictures(rows[:, 0], tiles, sizes, self._before), draws),
+            "noisy": self._pictures(
+                rows.reshape(-1), noisy, np.repeat(sizes, draws, axis=0), self._finish
+            ),
         }
         if stage == "both":
             core = slice(self.halo, self.halo + self.recipe.patch)
@@ -186,25 +207,73 @@ class Developer:
                 mosaic[:] = amplify(mosaic, float(row["exposure_ratio"]), levels_of, phase)
         return noisy
 
-    def _render(self, rows: npt.NDArray[np.void], mosaics: Mosaics) -> npt.NDArray[Any]:
-        recipe, patch = self.recipe, self.recipe.patch
-        linear = recipe.stage == "linear"
-        dtype = np.uint8 if recipe.depth == 8 and not linear else np.uint16
+    def _finish(self, row: np.void) -> FinishParameters:
+        """Return what is done to the noisy picture."""
+        return finishing.parameters_of(row, self.recipe.finish)
+
+    def _before(self, row: np.void) -> FinishParameters:
+        """Return what is done to the clean one."""
+        finish = self._finish(row)
+        as_noisy = self.recipe.finish.target == "finished"
+        return finish if as_noisy else FinishParameters(resize=finish.resize)
+
+    def _pictures(
+        self,
+        rows: npt.NDArray[np.void],
+        mosaics: Mosaics,
+        sizes: npt.NDArray[np.integer],
+        finish: Callable[[np.void], FinishParameters],
+    ) -> npt.NDArray[Any]:
+        recipe, patch, halo = self.recipe, self.recipe.patch, self.halo
+        dtype = np.uint8 if recipe.depth == 8 and recipe.stage != "linear" else np.uint16
         out = np.empty((len(rows), patch, patch, 3), dtype)
-        for row, mosaic, picture in zip(rows, mosaics, out, strict=True):
-            render(
-                mosaic,
-                cfa.PHASES[int(row["cfa"])],
-                row["black"].tolist(),
-                float(row["white"]),
-                isp_parameters(row, recipe.demosaic, recipe.gamma, clip_black=not linear),
-                bits=recipe.depth,
-                stage="linear" if linear else "srgb",
-                border=recipe.border,
-                cut=(self.halo, self.halo, patch, patch),
-                out=picture,
-            )
+        for row, mosaic, size, picture in zip(rows, mosaics, sizes.tolist(), out, strict=True):
+            after = finish(row)
+            if after.changes_pixels:
+                picture[:] = self._finished(row, mosaic, (size[0], size[1]), after)
+            else:
+                self._render(row, mosaic, recipe.depth, (halo, halo, patch, patch), picture)
         return out
+
+    def _finished(
+        self, row: np.void, mosaic: Mosaic, frame: tuple[int, int], finish: FinishParameters
+    ) -> npt.NDArray[Any]:
+        """Render what the finished patch is made of, and finish it."""
+        y, x = int(row["y"]), int(row["x"])
+        wanted = finishing.window(y, x, self.recipe.patch, finish.resize)
+        top, left, height, width = needed(finish, frame, wanted)
+        cut = (top - y + self.halo, left - x + self.halo, height, width)
+        picture = self._render(row, mosaic, 16, cut)
+        return finished(
+            picture,
+            finish,
+            bits=self.recipe.depth,
+            frame=frame,
+            corner=(top, left),
+            window=wanted,
+        )
+
+    def _render(
+        self,
+        row: np.void,
+        mosaic: Mosaic,
+        bits: Literal[8, 16],
+        cut: tuple[int, int, int, int],
+        out: npt.NDArray[Any] | None = None,
+    ) -> npt.NDArray[Any]:
+        recipe, linear = self.recipe, self.recipe.stage == "linear"
+        return render(
+            mosaic,
+            cfa.PHASES[int(row["cfa"])],
+            row["black"].tolist(),
+            float(row["white"]),
+            isp_parameters(row, recipe.demosaic, recipe.gamma, clip_black=not linear),
+            bits=bits,
+            stage="linear" if linear else "srgb",
+            border=recipe.border,
+            cut=cut,
+            out=out,
+        )
 
 
 def _each(arrays: npt.NDArray[Any], draws: int) -> npt.NDArray[Any]:

@@ -4,19 +4,23 @@ Of mosaics the prediction is the model's formula, where nothing is clipped. Of p
 model itself: fresh draws of it on the sample's own clean mosaic, developed like the sample, because
 a formula would not know what clipping, demosaicing and the tone curve do.
 Where no mosaic is stored it is got back from the clean picture, which knows nothing of colours that
-were clipped: in the deepest shadows of saturated colours the prediction is a little low.
+were clipped: in the deepest shadows of saturated colours the prediction is a little low. Nor does
+it know the patch's surroundings (a reflection stands in) and, where the finish shrank it, its
+finest detail.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+import cv2
 import numpy as np
 import numpy.typing as npt
 
 from noisegen import cfa
 from noisegen.isp.bulk import LINEAR_OFFSET, LINEAR_SCALE, unprocess
 from noisegen.sensor import Levels, models, variance
+from pipelines import finishing
 from pipelines.corpus import Corpus, Sample
 from pipelines.develop import Developer, Sensor, isp_parameters, noise_parameters
 from pipelines.schema import TILE
@@ -154,30 +158,50 @@ def _compare(
             fresh = row.copy()
             fresh["draw"] = FIRST_FRESH_DRAW + draw
             draws.append(corpus.developer.sample(fresh, tile, window)["noisy"] - quiet)
-    # The stored clean picture is the reference where there is one at the input's own light.
-    dark = float(row["exposure_ratio"]) != 1
-    clean = quiet if dark else sample.arrays["clean"].astype(np.float64)
+    # The stored clean picture is the reference where it went the way of the input: in its light,
+    # through its finish.
+    finish = corpus.recipe.finish
+    other = float(row["exposure_ratio"]) != 1 or (finish.is_on and finish.target == "render")
+    clean = quiet if other else sample.arrays["clean"].astype(np.float64)
     return clean, sample.arrays["noisy"].astype(np.float64), draws
 
 
 def _mosaic(
     corpus: Corpus, number: int, sample: Sample
 ) -> tuple[np.void, npt.NDArray[np.uint16], Window]:
-    """Return a sample's clean mosaic with surroundings, as a frame of its own."""
+    """Return a sample's clean mosaic, its surroundings stored or reflected, at its true place."""
     recipe, row = corpus.recipe, sample.row
     if recipe.lazy:
         tile = corpus.reader(TILE)[number // corpus.plan.draws]
         return row, tile, corpus.window(row)
-    window = Window(0, 0, recipe.patch, corpus.developer.halo, recipe.patch, recipe.patch)
+    window = corpus.window(row)
     name = {"raw": "clean", "both": "raw_clean"}.get(recipe.stage)
-    mosaic = sample.arrays[name] if name else _unprocessed(corpus.developer, sample)
-    return row, window.cut(mosaic), window
+    if not name and recipe.finish.shrinks:
+        picture = _enlarged(sample.arrays["clean"], row, window)
+        return row, _unprocessed(corpus.developer, row, picture), window
+    clean = sample.arrays[name or "clean"]
+    mosaic = clean if name else _unprocessed(corpus.developer, row, clean)
+    alone = Window(0, 0, recipe.patch, window.halo, recipe.patch, recipe.patch)
+    return row, alone.cut(mosaic), window
 
 
-def _unprocessed(developer: Developer, sample: Sample) -> npt.NDArray[np.uint16]:
-    recipe, row = developer.recipe, sample.row
+def _enlarged(
+    picture: npt.NDArray[np.uint8 | np.uint16], row: np.void, window: Window
+) -> npt.NDArray[Any]:
+    """Return a shrunk picture at the size of its tile, continued by reflection."""
+    step = float(row["resize"])
+    first = finishing.window(window.y, window.x, len(picture), step)
+    edge = np.arange(window.patch + 2 * window.halo) - window.halo + 0.5
+    y, x = ((at + edge) / step - 0.5 for at in (window.y, window.x))
+    grid = np.meshgrid((x - first.left).astype(np.float32), (y - first.top).astype(np.float32))
+    return np.asarray(cv2.remap(picture, *grid, cv2.INTER_CUBIC, borderMode=cv2.BORDER_REFLECT_101))
+
+
+def _unprocessed(
+    developer: Developer, row: np.void, picture: npt.NDArray[Any]
+) -> npt.NDArray[np.uint16]:
+    recipe = developer.recipe
     linear = recipe.stage == "linear"
-    picture = sample.arrays["clean"]
     if linear:
         values = (picture.astype(np.float32) - LINEAR_OFFSET) / LINEAR_SCALE
         picture = np.clip(values, 0, 1).astype(np.float32)

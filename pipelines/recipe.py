@@ -16,6 +16,7 @@ from pydantic import Field, ValidationError, field_validator, model_validator
 from noisegen.errors import MissingDataError, RecipeError
 from pipelines import presets
 from pipelines.tables import Range, Table, check_range, ends, first_problem, merged, to_toml
+from pipelines.tables.finish import Finish
 
 SCHEMA = 1
 """Version of the recipe and of the corpus layout."""
@@ -90,6 +91,7 @@ class Recipe(Table):
         None, description="The noisy input gets this many times less light than the clean target."
     )
     amplify: bool = Field(False, description="Multiply the darkened input back, after the noise.")
+    finish: Finish = Field(Finish(), description="What follows the tone curve (docs/finish.md).")
     seed: Annotated[int, Field(ge=0, lt=1 << 64)] = Field(0, description="Seed of every draw.")
 
     @model_validator(mode="before")
@@ -123,6 +125,7 @@ class Recipe(Table):
             raise ValueError("demosaic, border: stage 'raw' is not rendered; leave them away")
         if self.bits is not None and self.stage in ("linear", "raw"):
             raise ValueError(f"bits: stage '{self.stage}' is stored in 16 bits; leave bits away")
+        self.finish.check_stage(self.stage, self.bits, self.border)
         if self.camera_file is not None and self.camera == "as-shot":
             raise ValueError("camera: 'as-shot' reads each file's own figures; give no camera_file")
         return self

@@ -24,10 +24,10 @@ def pixel_specs(developer: Developer, plan: Plan) -> tuple[ArraySpec, ...]:
     """Return the arrays of pixels that are stored."""
     recipe = developer.recipe
     if recipe.lazy:
-        size = recipe.patch + 2 * developer.halo
+        size = developer.core + 2 * developer.halo
         attrs = {
             "units": "DN",
-            "description": "clean mosaic, with the surroundings that the ISP needs",
+            "description": "clean mosaic, with the surroundings that rendering needs",
             "halo": developer.halo,
         }
         return (

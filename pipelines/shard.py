@@ -18,8 +18,8 @@ from noisegen import cfa, random
 from noisegen.errors import InputError, RecipeError, UnreadableFileError
 from noisegen.isp import color
 from noisegen.kernels.statistics import mosaic_statistics
-from pipelines import parameters
-from pipelines.develop import Arrays, Developer
+from pipelines import finishing, parameters
+from pipelines.develop import Arrays, Developer, isp_parameters
 from pipelines.frame import Frame, frame, perceptual_hash
 from pipelines.plan import Piece, Plan
 from pipelines.recipe import Recipe
@@ -99,7 +99,7 @@ def batches(job: Job, shard: int) -> Iterator[ImageFacts | Batch]:
 def split(developer: Developer, patches: int) -> Iterator[slice]:
     """Yield the parts in which patches are developed: as many at a time as stay in cache."""
     recipe = developer.recipe
-    size = 2 * (recipe.patch + 2 * developer.halo) ** 2 * (1 + recipe.draws)
+    size = 2 * (developer.core + 2 * developer.halo) ** 2 * (1 + recipe.draws)
     step = max(1, BATCH_BYTES // size)
     return (slice(first, min(first + step, patches)) for first in range(0, patches, step))
 
@@ -127,6 +127,7 @@ def _piece(job: Job, piece: Piece) -> Iterator[ImageFacts | Batch]:
     )
     rows = _rows(job, piece, picture, _tones(job.recipe, image.kind, piece))
     _expose(job, rows, camera, iso)
+    _draw_finish(job, rows)
     for part in split(job.developer, piece.patches):
         yield _batch(job, picture, rows[part])
 
@@ -134,10 +135,10 @@ def _piece(job: Job, piece: Piece) -> Iterator[ImageFacts | Batch]:
 def _batch(job: Job, picture: Frame, rows: npt.NDArray[np.void]) -> Batch:
     """Cut the patches of some rows, measure and develop them."""
     developer, recipe = job.developer, job.recipe
-    halo = developer.halo
+    core, halo = developer.core, developer.halo
     first = rows[:, 0]
-    where = places(first["y"], first["x"], recipe.patch, halo, picture.height, picture.width)
-    tiles = picture.tiles(where, first["tone"], recipe.patch, halo)
+    where = places(first["y"], first["x"], core, halo, picture.height, picture.width)
+    tiles = picture.tiles(where, first["tone"], core, halo)
     black = cfa.by_position(picture.levels.black, picture.phase)
     found = mosaic_statistics(tiles, black, picture.levels.white, margin=halo)
     for name, values in zip(("mean", "texture", "clipped"), found, strict=True):
@@ -187,6 +188,19 @@ def _expose(job: Job, rows: npt.NDArray[np.void], camera: Camera, iso: float | N
     _switch_off(job, rows)
 
 
+def _draw_finish(job: Job, rows: npt.NDArray[np.void]) -> None:
+    """Draw what follows the tone curve; all draws of a patch share it."""
+    recipe = job.recipe
+    rows["nr_luma"] = rows["nr_chroma"] = rows["sharpen"] = 0
+    rows["resize"] = 1
+    if recipe.finish.is_on:
+        for patch in rows:
+            isp = isp_parameters(patch[0], recipe.demosaic, recipe.gamma)
+            drawn = finishing.draw(patch[0], recipe, isp)
+            for name, value in drawn.items():
+                patch[name] = value
+
+
 def _switch_off(job: Job, rows: npt.NDArray[np.void]) -> None:
     """Take the terms away that the recipe does without."""
     for term in job.recipe.without:
@@ -226,7 +240,8 @@ def _places(job: Job, picture: Frame, piece: Piece) -> npt.NDArray[np.int64]:
     Corners lie on the CFA's period of two pixels, so that every patch has the phase of its frame.
     """
     rng = random.generator(job.recipe.seed, random.Stream.CROP, piece.image)
-    steps = [(length - job.recipe.patch) // 2 + 1 for length in (picture.height, picture.width)]
+    edge = job.developer.core
+    steps = [(length - edge) // 2 + 1 for length in (picture.height, picture.width)]
     return 2 * rng.integers(0, steps, (piece.first + piece.patches, 2))[piece.first :]
 
 
@@ -288,7 +303,12 @@ def _stretched(camera: Camera, job: Job, number: int, iso: float | None) -> tupl
 
 
 def _check_size(picture: Frame, job: Job, number: int) -> None:
-    patch = job.recipe.patch
+    patch, edge = job.recipe.patch, job.developer.core
+    if min(picture.height, picture.width) < edge > patch:
+        raise InputError(
+            f"{job.images[number].name} is {picture.height} x {picture.width} pixels; a patch of "
+            f"{patch} that is shrunk covers {edge}; use a smaller --patch or finish.resize"
+        )
     if min(picture.height, picture.width) < patch:
         fits = min(picture.height, picture.width) // 2 * 2
         remedy = f"use --patch {fits} or less" if fits >= 8 else "take it out of the folder"

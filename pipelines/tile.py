@@ -1,9 +1,9 @@
 """Cutting a patch with its surroundings out of a frame.
 
-A tile is the patch and a halo as wide as the ISP's reach. Where the halo leaves the frame it is
-filled by reflection about the border pixel (reflect-101, ``dcb|abcd``), which keeps the CFA's
-phase. Noise is drawn inside the frame only and reflected after, so that a patch at the border is
-the crop of the frame's rendering too.
+A tile is the patch and a halo as wide as the reach of the ISP and the finish. Where the halo leaves
+the frame it is filled by reflection about the border pixel (reflect-101, ``dcb|abcd``), which keeps
+the CFA's phase. Noise is drawn inside the frame only and reflected after, so that a patch at the
+border is the crop of the frame's rendering too.
 """
 
 from dataclasses import dataclass
@@ -12,6 +12,8 @@ from typing import TypeVar
 
 import numpy as np
 import numpy.typing as npt
+
+from noisegen.kernels.border import reflect
 
 Pixel = TypeVar("Pixel", bound=np.generic)
 
@@ -25,7 +27,7 @@ class Window:
     y, x
         Place of the patch in the frame, in pixels.
     patch
-        Height and width of the patch.
+        Height and width of the patch (of what it covers, where the finish shrinks it).
     halo
         Width of the surroundings.
     height, width
@@ -108,7 +110,7 @@ def _span(at: int, patch: int, halo: int, length: int) -> slice:
 
 
 def _reflect(tile: npt.NDArray[Pixel], inside: slice) -> None:
-    for i in range(inside.start):
-        tile[inside.start - 1 - i] = tile[inside.start + 1 + i]
-    for i in range(len(tile) - inside.stop):
-        tile[inside.stop + i] = tile[inside.stop - 2 - i]
+    # The halo of a finish may be wider than a small frame, which is then gone through to and fro.
+    length = inside.stop - inside.start
+    for i in (*range(inside.start), *range(inside.stop, len(tile))):
+        tile[i] = tile[inside.start + reflect(i - inside.start, length)]

@@ -27,9 +27,8 @@ ITU-T T.81, "Digital compression and coding of continuous-tone still images", 19
 """
 
 import math
-from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any, Literal, get_args
+from typing import Any, Literal
 
 import cv2
 import numpy as np
@@ -37,121 +36,20 @@ import numpy.typing as npt
 
 from noisegen.errors import InputError
 from noisegen.isp.geometry import Window
-from noisegen.isp.parameters import check_option
+from noisegen.isp.parameters import FinishParameters, Subsampling
 from noisegen.kernels import finish as kernel
-
-Subsampling = Literal["4:4:4", "4:2:2", "4:2:0"]
-"""How a JPEG stores its colours: in full, at half the width, at half the width and height."""
-
-SUBSAMPLINGS: tuple[Subsampling, ...] = get_args(Subsampling)
-
-LIMITS: dict[str, tuple[float, float]] = {
-    "luma": (0, 1),
-    "luma_radius": (1, 4),
-    "chroma": (0, 1),
-    "chroma_radius": (1, 16),
-    "sharpen": (0, 5),
-    "sharpen_radius": (0.3, 5),
-    "resize": (1, 8),
-    "quality": (1, 100),
-}
-"""Least and greatest value of each number in :class:`FinishParameters`."""
 
 BAND = 1 << 16
 """Pixels that are filtered at a time: their planes stay in cache."""
 
-_UNIT: dict[Subsampling, tuple[int, int]] = {"4:4:4": (8, 8), "4:2:2": (8, 16), "4:2:0": (16, 16)}
+WEAKEST = 1e-5
+"""Least strength of a filter that is on, less than a code of 16 bits: its square is not zero."""
+
 _SAMPLING_FACTOR: dict[Subsampling, int] = {
     "4:4:4": cv2.IMWRITE_JPEG_SAMPLING_FACTOR_444,
     "4:2:2": cv2.IMWRITE_JPEG_SAMPLING_FACTOR_422,
     "4:2:0": cv2.IMWRITE_JPEG_SAMPLING_FACTOR_420,
 }
-
-
-@dataclass(frozen=True)
-class FinishParameters:
-    """What is done to one picture; the defaults do nothing.
-
-    Attributes
-    ----------
-    luma, chroma
-        Strengths of the noise reduction: differences (of Y from 0 to 1, of Cb and Cr from -0.5 to
-        0.5) well above it are kept, those below are smoothed. 0 is off.
-    luma_radius
-        Reach of the luma filter in pixels; its spatial weights have a standard deviation of
-        ``sqrt(luma_radius / 2)``.
-    chroma_radius
-        Radius of the chroma filter's window; the filter reaches twice as far.
-    sharpen
-        Amount of the unsharp mask; 0 is off.
-    sharpen_radius
-        Standard deviation of its blur, in pixels; it reaches three of them.
-    resize
-        Input pixels per output pixel; 1 is off.
-    quality
-        JPEG quality on libjpeg's scale from 1 to 100; None is off.
-    subsampling
-        Of the JPEG's colours.
-
-    Raises
-    ------
-    InputError
-        If a value makes no sense.
-    """
-
-    luma: float = 0.0
-    luma_radius: int = 1
-    chroma: float = 0.0
-    chroma_radius: int = 3
-    sharpen: float = 0.0
-    sharpen_radius: float = 0.8
-    resize: float = 1.0
-    quality: int | None = None
-    subsampling: Subsampling = "4:2:0"
-
-    def __post_init__(self) -> None:
-        """Check every value."""
-        for name, (low, high) in LIMITS.items():
-            value = getattr(self, name)
-            if name == "quality" and value is None:
-                continue
-            if not low <= value <= high:
-                raise InputError(f"finish: {_NAMES[name]} {value} is not from {low:g} to {high:g}")
-            if name in _WHOLE and value != int(value):
-                raise InputError(f"finish: {_NAMES[name]} {value} is not a whole number")
-        check_option("JPEG subsampling", self.subsampling, SUBSAMPLINGS)
-
-    @property
-    def changes_pixels(self) -> bool:
-        """Whether anything but rounding is done."""
-        filters = self.luma > 0 or self.chroma > 0 or self.sharpen > 0
-        return filters or self.resize != 1 or self.quality is not None
-
-    @property
-    def filter_reach(self) -> int:
-        """Pixels that noise reduction and sharpening together look beyond a pixel."""
-        return max(self._luma_reach + self._sharpen_reach, self._chroma_reach)
-
-    @property
-    def block(self) -> tuple[int, int]:
-        """Height and width of the grid that the JPEG works on; (1, 1) without one."""
-        return (1, 1) if self.quality is None else _UNIT[self.subsampling]
-
-    @property
-    def _luma_reach(self) -> int:
-        return self.luma_radius if self.luma > 0 else 0
-
-    @property
-    def _chroma_reach(self) -> int:
-        return 2 * self.chroma_radius if self.chroma > 0 else 0
-
-    @property
-    def _sharpen_reach(self) -> int:
-        return math.ceil(3 * self.sharpen_radius) if self.sharpen > 0 else 0
-
-
-_NAMES = {name: name.replace("_", " ") for name in LIMITS} | {"quality": "JPEG quality"}
-_WHOLE = ("luma_radius", "chroma_radius", "quality")
 
 
 def finished_size(frame: tuple[int, int], resize: float) -> tuple[int, int]:
@@ -283,9 +181,9 @@ def _filtered(
     luma = planes[0]
     if p.luma > 0:
         luma = _shrunk(luma, p.luma_radius)
-        kernel.bilateral(planes[0], p.luma_radius, np.float32(p.luma), luma)
+        kernel.bilateral(planes[0], p.luma_radius, np.float32(max(p.luma, WEAKEST)), luma)
     if p.sharpen > 0:
-        blurred, luma = luma, _shrunk(luma, p._sharpen_reach)
+        blurred, luma = luma, _shrunk(luma, p.sharpen_reach)
         kernel.unsharp(blurred, _gaussian(p.sharpen_radius), np.float32(p.sharpen), luma)
     if reach == 0 and p.resize == 1:
         return planes
@@ -293,9 +191,9 @@ def _filtered(
     filtered[0] = _centre(luma, shape)
     for i in (1, 2):
         if p.chroma > 0:
-            around = (shape[0] + 2 * p._chroma_reach, shape[1] + 2 * p._chroma_reach)
+            around = (shape[0] + 2 * p.chroma_reach, shape[1] + 2 * p.chroma_reach)
             chroma = _centre(planes[i], around)
-            kernel.guided(chroma, p.chroma_radius, np.float32(p.chroma), filtered[i])
+            kernel.guided(chroma, p.chroma_radius, np.float32(max(p.chroma, WEAKEST)), filtered[i])
         else:
             filtered[i] = _centre(planes[i], shape)
     return filtered if p.resize == 1 else _resized(filtered, (top, left), p.resize, part)

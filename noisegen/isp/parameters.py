@@ -1,5 +1,6 @@
 """What the ISP needs to know about one picture, and the names of its stages and options."""
 
+import math
 from dataclasses import dataclass
 from typing import Literal, get_args
 
@@ -27,6 +28,31 @@ STAGES: tuple[Stage, ...] = get_args(Stage)
 
 HALO: dict[Demosaic, int] = {"nearest": 2, "bilinear": 2, "malvar": 2, "ahd": 4}
 """Pixels of context a demosaicer needs on every side, rounded up to keep the CFA phase."""
+
+
+Subsampling = Literal["4:4:4", "4:2:2", "4:2:0"]
+"""How a JPEG stores its colours: in full, at half the width, at half the width and height."""
+
+SUBSAMPLINGS: tuple[Subsampling, ...] = get_args(Subsampling)
+
+FINISH_LIMITS: dict[str, tuple[float, float]] = {
+    "luma": (0, 1),
+    "luma_radius": (1, 4),
+    "chroma": (0, 1),
+    "chroma_radius": (1, 16),
+    "sharpen": (0, 5),
+    "sharpen_radius": (0.3, 5),
+    "resize": (1, 8),
+    "quality": (1, 100),
+}
+"""Least and greatest value of each number in :class:`FinishParameters`."""
+
+JPEG_UNIT: dict[Subsampling, tuple[int, int]] = {
+    "4:4:4": (8, 8),
+    "4:2:2": (8, 16),
+    "4:2:0": (16, 16),
+}
+"""Height and width of the blocks that a JPEG works on, all components together (T.81, A.2)."""
 
 
 @dataclass(frozen=True)
@@ -91,6 +117,95 @@ class IspParameters:
     def ccm(self) -> npt.NDArray[np.float64]:
         """(3, 3) matrix from white-balanced camera RGB to linear sRGB."""
         return multiply(xyz_to_srgb(self.reference), self.cam_to_xyz)
+
+
+@dataclass(frozen=True)
+class FinishParameters:
+    """What is done to one picture after its tone curve; the defaults do nothing.
+
+    Attributes
+    ----------
+    luma, chroma
+        Strengths of the noise reduction: differences (of Y from 0 to 1, of Cb and Cr from -0.5 to
+        0.5) well above it are kept, those below are smoothed. 0 is off.
+    luma_radius
+        Reach of the luma filter in pixels; its spatial weights have a standard deviation of
+        ``sqrt(luma_radius / 2)``.
+    chroma_radius
+        Radius of the chroma filter's window; the filter reaches twice as far.
+    sharpen
+        Amount of the unsharp mask; 0 is off.
+    sharpen_radius
+        Standard deviation of its blur, in pixels; it reaches three of them.
+    resize
+        Input pixels per output pixel; 1 is off.
+    quality
+        JPEG quality on libjpeg's scale from 1 to 100; None is off.
+    subsampling
+        Of the JPEG's colours.
+
+    Raises
+    ------
+    InputError
+        If a value makes no sense.
+    """
+
+    luma: float = 0.0
+    luma_radius: int = 1
+    chroma: float = 0.0
+    chroma_radius: int = 3
+    sharpen: float = 0.0
+    sharpen_radius: float = 0.8
+    resize: float = 1.0
+    quality: int | None = None
+    subsampling: Subsampling = "4:2:0"
+
+    def __post_init__(self) -> None:
+        """Check every value."""
+        for name, (low, high) in FINISH_LIMITS.items():
+            value = getattr(self, name)
+            if name == "quality" and value is None:
+                continue
+            if not low <= value <= high:
+                raise InputError(f"finish: {_NAMES[name]} {value} is not from {low:g} to {high:g}")
+            if name in _WHOLE and value != int(value):
+                raise InputError(f"finish: {_NAMES[name]} {value} is not a whole number")
+        check_option("JPEG subsampling", self.subsampling, SUBSAMPLINGS)
+
+    @property
+    def changes_pixels(self) -> bool:
+        """Whether anything but rounding is done."""
+        filters = self.luma > 0 or self.chroma > 0 or self.sharpen > 0
+        return filters or self.resize != 1 or self.quality is not None
+
+    @property
+    def filter_reach(self) -> int:
+        """Pixels that noise reduction and sharpening together look beyond a pixel."""
+        return max(self.luma_reach + self.sharpen_reach, self.chroma_reach)
+
+    @property
+    def block(self) -> tuple[int, int]:
+        """Height and width of the grid that the JPEG works on; (1, 1) without one."""
+        return (1, 1) if self.quality is None else JPEG_UNIT[self.subsampling]
+
+    @property
+    def luma_reach(self) -> int:
+        """Pixels that the luma filter looks beyond a pixel."""
+        return self.luma_radius if self.luma > 0 else 0
+
+    @property
+    def chroma_reach(self) -> int:
+        """Pixels that the chroma filter looks beyond a pixel."""
+        return 2 * self.chroma_radius if self.chroma > 0 else 0
+
+    @property
+    def sharpen_reach(self) -> int:
+        """Pixels that the sharpening looks beyond a pixel."""
+        return math.ceil(3 * self.sharpen_radius) if self.sharpen > 0 else 0
+
+
+_NAMES = {name: name.replace("_", " ") for name in FINISH_LIMITS} | {"quality": "JPEG quality"}
+_WHOLE = ("luma_radius", "chroma_radius", "quality")
 
 
 def check_option(what: str, value: str, known: tuple[str, ...]) -> None:

@@ -7,6 +7,7 @@ and width, and the row and column of its first pixel in the frame.
 import numpy as np
 import numpy.typing as npt
 
+from noisegen.kernels import border
 from noisegen.kernels.philox import called, kernel
 
 
@@ -22,7 +23,7 @@ def cut(
     places
         (N, 6) places of the tiles.
     size
-        Height and width of a tile, at most that of the frame and its reflection.
+        Height and width of a tile.
 
     Returns
     -------
@@ -55,11 +56,11 @@ def reflect(tile, place):
     first, start, height, width = place[0], place[1], place[2], place[3]
     stop, end = first + height, start + width
     for y in range(first, stop):
-        for i in range(start):
-            tile[y, start - 1 - i] = tile[y, start + 1 + i]
-        for i in range(tile.shape[1] - end):
-            tile[y, end + i] = tile[y, end - 2 - i]
-    for i in range(first):
-        tile[first - 1 - i] = tile[first + 1 + i]
-    for i in range(tile.shape[0] - stop):
-        tile[stop + i] = tile[stop - 2 - i]
+        for x in range(start):
+            tile[y, x] = tile[y, start + border.reflect(x - start, width)]
+        for x in range(end, tile.shape[1]):
+            tile[y, x] = tile[y, start + border.reflect(x - start, width)]
+    for y in range(first):
+        tile[y] = tile[first + border.reflect(y - first, height)]
+    for y in range(stop, tile.shape[0]):
+        tile[y] = tile[first + border.reflect(y - first, height)]

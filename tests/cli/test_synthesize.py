@@ -55,7 +55,7 @@ def test_every_option_reaches_the_recipe(run, tmp_path):
         "--without", "shot", "--without", "read", "--preset", "published", "--set", "tone=0.2-0.5",
     )  # fmt: skip
     recipe = pipelines.open(out).recipe
-    found = recipe.model_dump(exclude={"camera_file", "schema_version"})
+    found = recipe.model_dump(exclude={"camera_file", "schema_version", "finish"})
     assert found == {
         "source": "deadleaves", "camera": "S6", "noise": "poisson-gaussian",
         "iso": (200.0, 800.0), "gain": None, "stage": "both", "bits": 16, "lazy": True,
@@ -65,6 +65,20 @@ def test_every_option_reaches_the_recipe(run, tmp_path):
         "exposure_ratio": (2.0, 4.0), "amplify": True, "seed": 7,
         "source_options": {"size": 96}, "without": ("read", "shot"),
     }  # fmt: skip
+
+
+def test_the_finish_is_set_key_by_key(run, tmp_path):
+    out = tmp_path / "c.zarr"
+    keys = ["quality=90-95", "subsampling=4:2:2", "luma=0.5-1.5", "target=finished"]
+    settings = [part for key in keys for part in ("--set", f"finish.{key}")]
+    run("synthesize", "--out", out, *SMALL, *settings)
+    finish = pipelines.open(out).recipe.finish
+    assert (finish.quality, finish.subsampling) == ((90, 95), "4:2:2")
+    assert (finish.luma, finish.target) == ((0.5, 1.5), "finished")
+    wrong = ["synthesize", "--out", str(tmp_path / "d.zarr"), "--set", "finish.quality=0"]
+    result = CliRunner().invoke(main, wrong)
+    assert result.exit_code == 2
+    assert result.output == "noisegen: recipe: finish.quality: 0 is not from 1 to 100\n"
 
 
 def test_options_change_a_recipe_file(run, tmp_path):

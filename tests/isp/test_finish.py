@@ -10,15 +10,9 @@ from hypothesis import strategies as st
 
 from noisegen.errors import InputError
 from noisegen.isp import finish as module
-from noisegen.isp.finish import (
-    SUBSAMPLINGS,
-    FinishParameters,
-    finish,
-    finished_size,
-    needed,
-    surroundings,
-)
+from noisegen.isp.finish import finish, finished_size, needed, surroundings
 from noisegen.isp.geometry import Window
+from noisegen.isp.parameters import SUBSAMPLINGS, FinishParameters
 from noisegen.isp.rendered_noise import YCBCR
 
 FRAME = (75, 90)

@@ -137,7 +137,8 @@ import sys
 
 import numpy as np
 
-from noisegen.isp.finish import FinishParameters, finish
+from noisegen.isp.finish import finish
+from noisegen.isp.parameters import FinishParameters
 
 picture = np.random.default_rng(0).integers(0, 65536, (70, 131, 3)).astype(np.uint16)
 digest = hashlib.sha256()

@@ -11,7 +11,7 @@ def windows(draw):
     patch = 2 * draw(st.integers(4, min(height, width) // 2))
     y = 2 * draw(st.integers(0, (height - patch) // 2))
     x = 2 * draw(st.integers(0, (width - patch) // 2))
-    return Window(y, x, patch, draw(st.sampled_from([0, 2, 4])), height, width)
+    return Window(y, x, patch, draw(st.sampled_from([0, 2, 4, 50])), height, width)
 
 
 @given(windows(), st.sampled_from([(), (3,)]))
