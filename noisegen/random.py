@@ -38,6 +38,7 @@ class Stream(IntEnum):
     TRAINING = 8
     SPLIT = 9
     WEIGHTS = 20
+    REALISM = 30
     FINISH = 40
 
 

@@ -19,6 +19,7 @@ COMMANDS = {
     "verify": "noisegen.cli.corpus:verify",
     "digest": "noisegen.cli.corpus:digest",
     "inspect": "noisegen.cli.inspect:command",
+    "realism": "noisegen.cli.realism:command",
     "recipe": "noisegen.cli.corpus:recipe",
     "materialize": "noisegen.cli.corpus:materialize",
     "fit": "noisegen.cli.fit:command",

@@ -34,6 +34,33 @@ def progress(client: Any | None) -> Iterator[Callable[[Any], None]]:
         yield _Lines()
 
 
+@contextlib.contextmanager
+def counting(what: str, total: int) -> Iterator[Callable[[], None]]:
+    """Show a progress bar on a terminal, nothing elsewhere.
+
+    Parameters
+    ----------
+    what
+        What is being done.
+    total
+        Number of steps.
+
+    Yields
+    ------
+    callable
+        To be called after each step.
+    """
+    if not sys.stderr.isatty():
+        yield lambda: None
+        return
+    from rich.console import Console
+    from rich.progress import Progress
+
+    with Progress(console=Console(stderr=True), transient=True) as bar:
+        task = bar.add_task(what, total=total)
+        yield lambda: bar.advance(task)
+
+
 def report(summary: Any) -> None:
     """Print what a run did."""
     click.echo(summary.text())
