@@ -39,6 +39,7 @@ class Stream(IntEnum):
     SPLIT = 9
     WEIGHTS = 20
     REALISM = 30
+    STRENGTH = 32
     FINISH = 40
 
 

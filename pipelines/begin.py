@@ -12,11 +12,11 @@ import noisegen
 import noisegen.random
 from catalogs import sources
 from noisegen.errors import CorpusMismatchError, DamagedCorpusError
-from pipelines import prepare, schema
+from pipelines import picture, prepare, schema
 from pipelines import recipe as recipes
 from pipelines.build import write_image_names
 from pipelines.corpus import Corpus
-from pipelines.develop import Developer
+from pipelines.picture import AnyDeveloper
 from pipelines.plan import Plan
 from pipelines.recipe import Recipe
 from pipelines.shard import Job
@@ -85,7 +85,7 @@ def begin(
 
 def write(
     storage: Storage,
-    developer: Developer,
+    developer: AnyDeveloper,
     plan: Plan,
     names: Sequence[str],
     scenes: Sequence[str],
@@ -139,6 +139,7 @@ def _attributes(job: Job) -> dict[str, Any]:
             "figures": camera.figures if camera else "declared",
             "licence": camera.licence if camera else "the files' own",
         },
+        **picture.attributes(job.recipe),
         "warnings": list(_warnings(job)),
         "versions": {
             "noisegen": noisegen.__version__,
@@ -150,7 +151,7 @@ def _attributes(job: Job) -> dict[str, Any]:
 
 def _warnings(job: Job) -> tuple[str, ...]:
     """Return what the camera has to say about the extremes of the setting that was asked for."""
-    if job.camera is None:
+    if job.camera is None or job.recipe.on_picture:
         return ()
     recipe = job.recipe
     found: dict[str, None] = {}
@@ -169,5 +170,5 @@ def _warnings(job: Job) -> tuple[str, ...]:
 def _difference(existing: dict[str, Any], recipe: Recipe) -> str:
     old, new = recipes.json_data(existing["recipe"]), recipes.json_data(recipe.to_json())
     keys = sorted(k for k in old.keys() | new.keys() if old.get(k) != new.get(k))
-    key = next((k for k in keys if k != "camera_file"), keys[0] if keys else "schema")
+    key = next((k for k in keys if not k.endswith("_file")), keys[0] if keys else "schema")
     return f"{key} is {old.get(key)!r} there, {new.get(key)!r} here"

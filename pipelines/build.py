@@ -9,9 +9,9 @@ import numpy as np
 import numpy.typing as npt
 
 from pipelines import digest, parameters
-from pipelines.develop import Developer
+from pipelines.picture import AnyDeveloper
 from pipelines.plan import Plan
-from pipelines.schema import PROBLEM_BYTES, TILE, metadata_specs, pixel_specs
+from pipelines.schema import PROBLEM_BYTES, metadata_specs, pixel_specs
 from pipelines.shard import Batch, ImageFacts, Job, batches
 from pipelines.store import (
     ShardBuilder,
@@ -59,7 +59,7 @@ def build(job: Job, storage: Storage, shard: int) -> ShardSummary:
 
 
 def store(
-    developer: Developer,
+    developer: AnyDeveloper,
     plan: Plan,
     storage: Storage,
     shard: int,
@@ -84,6 +84,7 @@ def store(
     builders = {spec.name: ShardBuilder(storage, spec, shard) for spec in specs}
     # Zeros stand in for samples that could not be made: every chunk of a shard is there.
     blank = {spec.name: np.zeros(spec.chunk[1:], spec.stored) for spec in specs}
+    lazy = developer.tile.name if developer.recipe.lazy else None
     facts: list[ImageFacts] = []
     rows: list[bytes] = []
     digests: list[bytes] = []
@@ -92,7 +93,7 @@ def store(
             facts.append(item)
             continue
         rows.append(item.rows.tobytes())
-        digests += _store(item, builders, blank)
+        digests += _store(item, builders, blank, lazy)
     written = sum(builder.finish() for builder in builders.values())
     table = parameters.table(b"".join(rows))
     written += _write_parameters(storage, plan, table, shard)
@@ -128,16 +129,22 @@ def write_image_names(
 
 
 def _store(
-    batch: Batch, builders: dict[str, ShardBuilder], blank: dict[str, npt.NDArray[np.generic]]
+    batch: Batch,
+    builders: dict[str, ShardBuilder],
+    blank: dict[str, npt.NDArray[np.generic]],
+    lazy: str | None,
 ) -> Iterator[bytes]:
-    """Add a batch to the shard's arrays and yield the digests of its samples."""
+    """Add a batch to the shard's arrays and yield the digests of its samples.
+
+    ``lazy`` names the array of tiles of a lazy corpus.
+    """
     for i, rows in enumerate(batch.rows):
         tile = None if batch.tiles is None else batch.tiles[i]
-        if TILE in builders and len(builders) == 1:
-            builders[TILE].add(blank[TILE] if tile is None else tile)
+        if lazy is not None:
+            builders[lazy].add(blank[lazy] if tile is None else tile)
             for row in rows:
                 # The patch's tile counts once, with its first draw.
-                own = {} if tile is None or row["draw"] else {TILE: tile}
+                own = {} if tile is None or row["draw"] else {lazy: tile}
                 yield digest.sample_digest(row, own)
             continue
         for j, row in enumerate(rows, start=i * len(rows)):

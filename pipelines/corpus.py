@@ -13,12 +13,12 @@ import numpy.typing as npt
 
 from noisegen import __version__
 from noisegen.errors import CorpusMismatchError, DamagedCorpusError, MissingDataError
-from pipelines import digest, parameters
+from pipelines import digest, parameters, picture
 from pipelines import recipe as recipes
-from pipelines.develop import Arrays, Developer, Sensor
+from pipelines.develop import Arrays, Sensor
 from pipelines.parameters import PARAMETERS
 from pipelines.plan import Plan
-from pipelines.schema import TILE, array_names, metadata_specs, pixel_specs
+from pipelines.schema import array_names, metadata_specs, pixel_specs
 from pipelines.store import (
     MARK,
     SampleReader,
@@ -96,11 +96,11 @@ class Corpus:
             )
             self.plan = Plan(**self.attributes["plan"])
             self.sensor = Sensor.from_json(self.attributes["sensor"])
+            self.developer = picture.developer(self.recipe, self.sensor)
         except (KeyError, TypeError, ValueError) as error:
             raise DamagedCorpusError(
                 f"{self.storage.url}: its description is damaged ({error}); make the corpus again"
             ) from error
-        self.developer = Developer(self.recipe, self.sensor)
         self._readers: dict[str, SampleReader] = {}
         self._damaged_entries: list[int] = []
 
@@ -240,7 +240,7 @@ class Corpus:
         """Return the arrays of a valid sample whose row is known."""
         if not self.recipe.lazy:
             return {name: self.reader(name)[sample] for name in self.names}
-        tile = self.reader(TILE)[sample // self.plan.draws]
+        tile = self.reader(self.developer.tile.name)[sample // self.plan.draws]
         return self.developer.sample(row, tile, self.window(row))
 
     def stored_arrays(self, sample: int) -> Arrays:
@@ -249,7 +249,8 @@ class Corpus:
             return {name: self.reader(name)[sample] for name in self.names}
         if sample % self.plan.draws:
             return {}
-        return {TILE: self.reader(TILE)[sample // self.plan.draws]}
+        name = self.developer.tile.name
+        return {name: self.reader(name)[sample // self.plan.draws]}
 
     def window(self, row: np.void) -> Window:
         """Return where a sample lies in its frame."""

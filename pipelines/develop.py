@@ -7,7 +7,7 @@ corpus stores, so that what is computed when read equals what would have been st
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -41,6 +41,19 @@ from pipelines.tile import Window, places
 Arrays = dict[str, npt.NDArray[Any]]
 Mosaic = npt.NDArray[np.uint16]
 Mosaics = npt.NDArray[np.uint16]
+
+
+class Tile(NamedTuple):
+    """What samples are made of, and what a lazy corpus stores of a patch.
+
+    ``name`` is its array's, ``dtype`` its type, ``tail`` the lengths after y and x.
+    """
+
+    name: str
+    dtype: str
+    tail: tuple[int, ...]
+    units: str
+    description: str
 
 
 @dataclass(frozen=True)
@@ -105,6 +118,12 @@ class Developer:
     def window(self, y: int, x: int, height: int, width: int) -> Window:
         """Return the window of a tile whose core lies at (y, x) of a frame of that size."""
         return Window(y, x, self.core, self.halo, height, width)
+
+    @property
+    def tile(self) -> Tile:
+        """What a tile is."""
+        text = "clean mosaic, with the surroundings that rendering needs"
+        return Tile("raw_clean", "uint16", (), "DN", text)
 
     def sample(self, row: np.void, tile: Mosaic, window: Window) -> Arrays:
         """Return all arrays of a sample.

@@ -2,6 +2,7 @@
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
+from typing import Any
 
 import cv2
 import numpy as np
@@ -14,6 +15,7 @@ from noisegen.isp import color
 from noisegen.isp.bulk import unprocess
 from noisegen.isp.parameters import IspParameters
 from noisegen.kernels.levels import requantise
+from noisegen.kernels.statistics import mosaic_statistics
 from noisegen.kernels.tiles import cut
 from noisegen.raw import RawMetadata
 from noisegen.raw.metadata import UNKNOWN_GAINS
@@ -51,7 +53,7 @@ class Frame(ABC):
     cam_to_xyz: Matrix
 
     @abstractmethod
-    def tile(self, window: Window, tone: float) -> npt.NDArray[np.uint16]:
+    def tile(self, window: Window, tone: float) -> npt.NDArray[Any]:
         """Return the clean mosaic of a window, in digital numbers.
 
         ``tone`` is the amplification α of the rendering, which a picture's encoding is undone with.
@@ -59,7 +61,7 @@ class Frame(ABC):
 
     def tiles(
         self, places: npt.NDArray[np.int64], tones: npt.NDArray[np.float64], patch: int, halo: int
-    ) -> npt.NDArray[np.uint16]:
+    ) -> npt.NDArray[Any]:
         """Return the clean mosaics of several windows, at :func:`pipelines.tile.places`."""
         size = patch + 2 * halo
         out = np.empty((len(places), size, size), np.uint16)
@@ -67,6 +69,11 @@ class Frame(ABC):
         for (y, x), tone, tile in zip(corners.tolist(), tones.tolist(), out, strict=True):
             tile[:] = self.tile(Window(y, x, patch, halo, self.height, self.width), tone)
         return out
+
+    def statistics(self, tiles: npt.NDArray[Any], halo: int) -> npt.NDArray[np.float64]:
+        """Return (3, n) mean, texture and clipped share of the patches inside n tiles."""
+        black = cfa.by_position(self.levels.black, self.phase)
+        return mosaic_statistics(tiles, black, self.levels.white, margin=halo)
 
     @abstractmethod
     def thumbnail(self) -> npt.NDArray[np.float32]:

@@ -4,12 +4,12 @@ from collections.abc import Iterator
 from typing import Any
 
 from noisegen.errors import InputError
+from pipelines import picture, prepare, schema
 from pipelines import plan as plans
-from pipelines import prepare, schema
 from pipelines.begin import write
 from pipelines.build import store
 from pipelines.corpus import Corpus
-from pipelines.develop import Developer
+from pipelines.picture import AnyDeveloper
 from pipelines.plan import Plan
 from pipelines.shard import Batch, ImageFacts, split
 from pipelines.store import decode_text, open_store
@@ -44,7 +44,7 @@ def materialize(corpus: Corpus, out: str, *, shard_mb: int = 128) -> int:
     if not corpus.recipe.lazy:
         raise InputError(f"{corpus.storage.url} is stored already; there is nothing to compute")
     recipe = corpus.recipe.model_copy(update={"lazy": False})
-    developer = Developer(recipe, corpus.sensor)
+    developer = picture.developer(recipe, corpus.sensor)
     old = corpus.plan
     size = schema.bytes_per_patch(developer)
     plan = plans.make(recipe, old.images, old.per_image, old.patches, size, shard_mb << 20)
@@ -66,7 +66,7 @@ def materialize(corpus: Corpus, out: str, *, shard_mb: int = 128) -> int:
 
 
 def _items(
-    corpus: Corpus, developer: Developer, plan: Plan, shard: int
+    corpus: Corpus, developer: AnyDeveloper, plan: Plan, shard: int
 ) -> Iterator[ImageFacts | Batch]:
     for piece in plan.pieces(shard):
         yield _facts(corpus, piece.image)
@@ -77,7 +77,7 @@ def _items(
             yield Batch(rows, None, {})
             continue
         for part in split(developer, piece.patches):
-            tiles = corpus.reader(schema.TILE).rows(first + part.start, first + part.stop)
+            tiles = corpus.reader(developer.tile.name).rows(first + part.start, first + part.stop)
             sizes = corpus.frame_sizes(rows[part, 0])
             yield Batch(rows[part], tiles, developer.batch(rows[part], tiles, sizes))
 

@@ -3,6 +3,7 @@
 Of mosaics the prediction is the model's formula, where nothing is clipped. Of pictures it is the
 model itself: fresh draws of it on the sample's own clean mosaic, developed like the sample, because
 a formula would not know what clipping, demosaicing and the tone curve do.
+Noise that was drawn on the picture is drawn on it afresh.
 Where no mosaic is stored it is got back from the clean picture, which knows nothing of colours that
 were clipped: in the deepest shadows of saturated colours the prediction is a little low. Nor does
 it know the patch's surroundings (a reflection stands in) and, where the finish shrank it, its
@@ -23,7 +24,7 @@ from noisegen.sensor import Levels, models, variance
 from pipelines import finishing
 from pipelines.corpus import Corpus, Sample
 from pipelines.develop import Developer, Sensor, isp_parameters, noise_parameters
-from pipelines.schema import TILE
+from pipelines.picture import PictureDeveloper
 from pipelines.tile import Window
 
 BINS = 24
@@ -110,7 +111,9 @@ def noise_curves(corpus: Corpus, samples: Sequence[int]) -> list[Curve]:
 
 def expected(corpus: Corpus, number: int, sample: Sample) -> npt.NDArray[Any]:
     """Return what the noisy picture would be without noise: the darkened clean one in low light."""
-    row, tile, window = _mosaic(corpus, number, sample)
+    if isinstance(corpus.developer, PictureDeveloper):
+        return sample.arrays["clean"]
+    row, tile, window = _tile(corpus, number, sample)
     quiet = row.copy()
     for name in ("shot", "read", "row", "bias"):
         quiet[name] = 0
@@ -148,7 +151,7 @@ def _compare(
 
     That is the root of its mean square for a mosaic, and fresh draws of it for a picture.
     """
-    row, tile, window = _mosaic(corpus, number, sample)
+    row, tile, window = _tile(corpus, number, sample)
     quiet = expected(corpus, number, sample).astype(np.float64)
     draws = []
     if corpus.recipe.stage == "raw":
@@ -166,13 +169,16 @@ def _compare(
     return clean, sample.arrays["noisy"].astype(np.float64), draws
 
 
-def _mosaic(
-    corpus: Corpus, number: int, sample: Sample
-) -> tuple[np.void, npt.NDArray[np.uint16], Window]:
-    """Return a sample's clean mosaic, its surroundings stored or reflected, at its true place."""
+def _tile(corpus: Corpus, number: int, sample: Sample) -> tuple[np.void, npt.NDArray[Any], Window]:
+    """Return a sample's clean mosaic, its surroundings stored or reflected, at its true place.
+
+    Where noise is drawn on the picture, return the clean picture.
+    """
     recipe, row = corpus.recipe, sample.row
+    if isinstance(corpus.developer, PictureDeveloper):
+        return row, sample.arrays["clean"], corpus.window(row)
     if recipe.lazy:
-        tile = corpus.reader(TILE)[number // corpus.plan.draws]
+        tile = corpus.reader(corpus.developer.tile.name)[number // corpus.plan.draws]
         return row, tile, corpus.window(row)
     window = corpus.window(row)
     name = {"raw": "clean", "both": "raw_clean"}.get(recipe.stage)

@@ -67,6 +67,7 @@ PARAMETERS: tuple[Parameter, ...] = (
     Parameter("bias", _F8, ("plane",), "1", "mean dark offset"),
     Parameter("source_shot", _F8, ("plane",), "1", "shot noise of the clean picture itself"),
     Parameter("source_read", _F8, ("plane",), "1", "read noise of the clean picture itself"),
+    Parameter("strength", _F8, (), "1", "factor on the noise of the picture; NaN: not on it"),
     Parameter("exposure_ratio", _F8, (), "1", "light of the clean over light of the noisy picture"),
     Parameter("wb", _F8, ("color",), "1", "white balance gains, the smallest is 1"),
     Parameter("cam_to_xyz", _F8, ("xyz", "camera_color"), "1", "balanced camera RGB to XYZ"),

@@ -13,9 +13,11 @@ from catalogs.camera import Camera
 from catalogs.sources import ImageRef, Source
 from noisegen.errors import CorpusMismatchError, InputError, MissingDataError
 from noisegen.sensor import models as noise_models
+from pipelines import picture
 from pipelines import plan as plans
 from pipelines.corpus import Corpus
-from pipelines.develop import Developer, Sensor
+from pipelines.develop import Sensor
+from pipelines.picture import AnyDeveloper
 from pipelines.plan import Plan
 from pipelines.recipe import Recipe
 from pipelines.schema import bytes_per_patch
@@ -36,6 +38,7 @@ def resolve(recipe: Recipe) -> Recipe:
     NoisegenError
         If a name is unknown or the camera cannot give what is asked for.
     """
+    recipe = picture.with_noise_file(recipe)
     changes: dict[str, str] = {}
     if recipe.camera.endswith(".toml") and recipe.camera_file is None:
         own = cameras.load(recipe.camera)
@@ -43,6 +46,10 @@ def resolve(recipe: Recipe) -> Recipe:
     elif recipe.camera_file is not None:
         _check_name(recipe.camera, recipe.camera_file)
     camera = target(recipe.model_copy(update=changes))
+    if recipe.on_picture:
+        if camera is not None:
+            changes |= {"camera": camera.name, "camera_file": camera.toml}
+        return recipe.model_copy(update=changes)
     if camera is None:
         if recipe.iso == "as-shot":
             raise InputError("camera 'as-shot' is at the file's own ISO already: leave --iso away")
@@ -98,7 +105,7 @@ def target(recipe: Recipe) -> Camera | None:
     return cameras.load(recipe.camera)
 
 
-def developer(recipe: Recipe, camera: Camera | None) -> Developer:
+def developer(recipe: Recipe, camera: Camera | None) -> AnyDeveloper:
     """Return what develops the samples of a resolved recipe."""
     model = recipe.noise or ""
     clips_at, includes = (
@@ -108,7 +115,7 @@ def developer(recipe: Recipe, camera: Camera | None) -> Developer:
     )
     if recipe.clip == "published":
         clips_at = "black"
-    return Developer(recipe, Sensor(model, clips_at, includes))
+    return picture.developer(recipe, Sensor(model, clips_at, includes))
 
 
 @dataclass(frozen=True)
@@ -117,7 +124,7 @@ class Layout:
 
     plan: Plan
     camera: Camera | None
-    developer: Developer
+    developer: AnyDeveloper
     source: Source
     listed: tuple[ImageRef, ...] | None
 

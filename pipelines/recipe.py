@@ -21,6 +21,16 @@ from pipelines.tables.finish import Finish
 SCHEMA = 1
 """Version of the recipe and of the corpus layout."""
 
+PICTURE_PREFIX = "srgb-"
+"""Begins the names of noise models that draw on the rendered picture."""
+
+PICTURE_KEYS = frozenset(
+    {"schema_version", "preset", "source", "source_options", "camera", "camera_file", "noise"}
+    | {"noise_file", "bits", "lazy", "patch", "per_image", "count", "draws", "seed"}
+    | {"demosaic", "gamma", "tone", "border"}
+)
+"""Keys that mean something where noise is drawn on the rendered picture."""
+
 Stage = Literal["srgb", "linear", "raw", "both"]
 
 
@@ -45,7 +55,14 @@ class Recipe(Table):
     camera_file: str | None = Field(
         None, description="Text of the TOML file of a camera that is not in the catalog."
     )
-    noise: str | None = Field(None, description="Noise model; none: the camera's own.")
+    noise: str | None = Field(
+        None,
+        description="Noise model, or the TOML file of one that was fitted to pairs (noisegen fit); "
+        "none: the camera's own.",
+    )
+    noise_file: str | None = Field(
+        None, description="Text of the TOML file of noise that is drawn on the rendered picture."
+    )
     iso: float | Range | Literal["as-shot"] | None = Field(
         None,
         description="ISO, a range drawn log-uniformly, or 'as-shot': each raw file's own; none: "
@@ -128,7 +145,25 @@ class Recipe(Table):
         self.finish.check_stage(self.stage, self.bits, self.border)
         if self.camera_file is not None and self.camera == "as-shot":
             raise ValueError("camera: 'as-shot' reads each file's own figures; give no camera_file")
+        if self.on_picture:
+            self._check_picture()
         return self
+
+    def _check_picture(self) -> None:
+        """Refuse what has no meaning where noise is drawn on the rendered picture."""
+        for name, field in Recipe.model_fields.items():
+            if name not in PICTURE_KEYS and getattr(self, name) != field.get_default(
+                call_default_factory=True
+            ):
+                raise ValueError(
+                    f"{name}: noise of a fitted file is drawn on the rendered picture, at stage "
+                    f"'srgb'; leave {name} away"
+                )
+
+    @property
+    def on_picture(self) -> bool:
+        """Whether noise is drawn on the rendered picture, not on the mosaic."""
+        return self.noise_file is not None or (self.noise or "").endswith(".toml")
 
     @property
     def depth(self) -> Literal[8, 16]:

@@ -5,8 +5,8 @@ from functools import lru_cache
 
 from noisegen.cfa import PHASES
 from noisegen.isp.bulk import LINEAR_OFFSET, LINEAR_SCALE
-from pipelines.develop import Developer
 from pipelines.parameters import PARAMETERS
+from pipelines.picture import AnyDeveloper
 from pipelines.plan import Plan
 from pipelines.store import ArraySpec
 
@@ -16,35 +16,33 @@ SPLITS = ("train", "val", "test")
 PROBLEM_BYTES = 240
 """Room for the line that says why an image could not be used."""
 
-TILE = "raw_clean"
-"""What a lazy corpus stores: the clean mosaic of a patch and its halo."""
 
-
-def pixel_specs(developer: Developer, plan: Plan) -> tuple[ArraySpec, ...]:
+def pixel_specs(developer: AnyDeveloper, plan: Plan) -> tuple[ArraySpec, ...]:
     """Return the arrays of pixels that are stored."""
     recipe = developer.recipe
     if recipe.lazy:
-        size = developer.core + 2 * developer.halo
+        size, tile = developer.core + 2 * developer.halo, developer.tile
+        shape = (size, size, *tile.tail)
         attrs = {
-            "units": "DN",
-            "description": "clean mosaic, with the surroundings that rendering needs",
+            "units": tile.units,
+            "description": tile.description,
             "halo": developer.halo,
         }
         return (
             ArraySpec(
-                TILE,
-                (plan.patches, size, size),
-                "uint16",
-                (1, size, size),
-                ("patch", "tile_y", "tile_x"),
-                (plan.patches_per_shard, size, size),
+                tile.name,
+                (plan.patches, *shape),
+                tile.dtype,
+                (1, *shape),
+                ("patch", "tile_y", "tile_x", "color")[: 1 + len(shape)],
+                (plan.patches_per_shard, *shape),
                 attrs,
             ),
         )
     return tuple(_pixels(name, developer, plan) for name in array_names(developer))
 
 
-def array_names(developer: Developer) -> tuple[str, ...]:
+def array_names(developer: AnyDeveloper) -> tuple[str, ...]:
     """Return the names of a sample's arrays, stored or computed."""
     pair = ("clean", "noisy")
     return (*pair, "raw_clean", "raw_noisy") if developer.recipe.stage == "both" else pair
@@ -79,13 +77,13 @@ def _manifest(plan: Plan) -> ArraySpec:
     )
 
 
-def bytes_per_patch(developer: Developer) -> int:
+def bytes_per_patch(developer: AnyDeveloper) -> int:
     """Return the uncompressed bytes that a patch with all its draws takes in the store."""
     probe = Plan(1, 1, 1, developer.recipe.draws, 1)
     return sum(spec.chunk_bytes * spec.rows for spec in pixel_specs(developer, probe))
 
 
-def _pixels(name: str, developer: Developer, plan: Plan) -> ArraySpec:
+def _pixels(name: str, developer: AnyDeveloper, plan: Plan) -> ArraySpec:
     recipe, patch = developer.recipe, developer.recipe.patch
     mosaic = recipe.stage == "raw" or name.startswith("raw_")
     what = "noisy" if name.endswith("noisy") else "clean"

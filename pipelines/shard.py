@@ -17,10 +17,10 @@ from catalogs.sources import ImageRef, Source, SourceImage
 from noisegen import cfa, random
 from noisegen.errors import InputError, RecipeError, UnreadableFileError
 from noisegen.isp import color
-from noisegen.kernels.statistics import mosaic_statistics
-from pipelines import finishing, parameters
-from pipelines.develop import Arrays, Developer, isp_parameters
+from pipelines import finishing, parameters, rendered
+from pipelines.develop import Arrays, isp_parameters
 from pipelines.frame import Frame, frame, perceptual_hash
+from pipelines.picture import AnyDeveloper, PictureDeveloper
 from pipelines.plan import Piece, Plan
 from pipelines.recipe import Recipe
 from pipelines.tables import ends
@@ -53,7 +53,7 @@ class Job:
     source: Source
     images: tuple[ImageRef, ...]
     camera: Camera | None
-    developer: Developer
+    developer: AnyDeveloper
 
 
 @dataclass(frozen=True)
@@ -79,14 +79,15 @@ class Batch:
     rows
         (patches, draws) rows of the parameter table.
     tiles
-        (patches, P + 2 halo, P + 2 halo) clean mosaics; None where the image could not be used.
+        (patches, P + 2 halo, P + 2 halo) clean mosaics, or (…, 3) clean pictures; None where the
+        image could not be used.
     arrays
         Arrays of all samples, (patches x draws, ...), draws fastest; none where the image could not
         be used, or for a lazy corpus.
     """
 
     rows: npt.NDArray[np.void]
-    tiles: npt.NDArray[np.uint16] | None
+    tiles: npt.NDArray[np.uint8] | npt.NDArray[np.uint16] | None
     arrays: Arrays
 
 
@@ -96,7 +97,7 @@ def batches(job: Job, shard: int) -> Iterator[ImageFacts | Batch]:
         yield from _piece(job, piece)
 
 
-def split(developer: Developer, patches: int) -> Iterator[slice]:
+def split(developer: AnyDeveloper, patches: int) -> Iterator[slice]:
     """Yield the parts in which patches are developed: as many at a time as stay in cache."""
     recipe = developer.recipe
     size = 2 * (developer.core + 2 * developer.halo) ** 2 * (1 + recipe.draws)
@@ -108,7 +109,8 @@ def _piece(job: Job, piece: Piece) -> Iterator[ImageFacts | Batch]:
     try:
         image = job.source.read(job.images[piece.image])
         camera = job.camera or _as_shot(image, job.images[piece.image].name)
-        picture = frame(image, camera, job.recipe, piece.image)
+        make = rendered.frame if job.recipe.on_picture else frame
+        picture = make(image, camera, job.recipe, piece.image)
         _check_size(picture, job, piece.image)
         iso = _own_iso(image, camera, job, piece.image)
     except (UnreadableFileError, InputError) as error:
@@ -126,7 +128,10 @@ def _piece(job: Job, piece: Piece) -> Iterator[ImageFacts | Batch]:
         warnings=_stretched(camera, job, piece.image, iso),
     )
     rows = _rows(job, piece, picture, _tones(job.recipe, image.kind, piece))
-    _expose(job, rows, camera, iso)
+    if isinstance(job.developer, PictureDeveloper):
+        job.developer.draw(rows)
+    else:
+        _expose(job, rows, camera, iso)
     _draw_finish(job, rows)
     for part in split(job.developer, piece.patches):
         yield _batch(job, picture, rows[part])
@@ -139,8 +144,7 @@ def _batch(job: Job, picture: Frame, rows: npt.NDArray[np.void]) -> Batch:
     first = rows[:, 0]
     where = places(first["y"], first["x"], core, halo, picture.height, picture.width)
     tiles = picture.tiles(where, first["tone"], core, halo)
-    black = cfa.by_position(picture.levels.black, picture.phase)
-    found = mosaic_statistics(tiles, black, picture.levels.white, margin=halo)
+    found = picture.statistics(tiles, halo)
     for name, values in zip(("mean", "texture", "clipped"), found, strict=True):
         rows[name] = values[:, None]
     if recipe.lazy:

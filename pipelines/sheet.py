@@ -83,7 +83,12 @@ def _cell(corpus: Corpus, number: int) -> Picture:
     clean = expected(corpus, number, sample) if dark else sample.arrays["clean"]
     shown, noisy = (_visible(corpus, sample, array) for array in (clean, sample.arrays["noisy"]))
     difference = (noisy.astype(np.int16) - shown) * AMPLIFICATION + 128
-    strength = f"ISO {row['iso']:.0f}" if np.isfinite(row["iso"]) else f"K {row['gain']:.3g} DN/e-"
+    if corpus.recipe.on_picture:
+        strength = f"strength {row['strength']:.2f}"
+    elif np.isfinite(row["iso"]):
+        strength = f"ISO {row['iso']:.0f}"
+    else:
+        strength = f"K {row['gain']:.3g} DN/e-"
     ratio = f", 1/{row['exposure_ratio']:.0f} light" if row["exposure_ratio"] != 1 else ""
     label = f"{number}: {corpus.images.names[int(row['image'])]}, {strength}{ratio}"
     titles = ("clean / ratio" if dark else "clean", "noisy", f"difference x {AMPLIFICATION}")

@@ -50,7 +50,11 @@ RUN_OPTIONS = (
     metavar="NAME|FILE.toml|as-shot",
     help="Camera whose noise is put on (noisegen cameras).  [default: GP]",
 )
-@click.option("--noise", help="Noise model.  [default: the camera's own]")
+@click.option(
+    "--noise",
+    metavar="NAME|FILE.toml",
+    help="Noise model, or one of pictures from a file (noisegen fit).  [default: the camera's own]",
+)
 @click.option(
     "--iso",
     type=RangeType("as-shot"),
@@ -196,7 +200,10 @@ def _recipe(options: dict[str, Any]) -> Any:
     if "camera_file" in data and given.get("camera", data.get("camera")) != data.get("camera"):
         # A printed recipe: its figures and noise model are those of the camera it was made for.
         del data["camera_file"]
-        data.pop("noise", None)
+        if "noise_file" not in data:
+            data.pop("noise", None)
+    if given.get("noise", data.get("noise")) != data.get("noise"):
+        data.pop("noise_file", None)
     own = dict(given.pop("source_options"))
     if "split" in given:
         own["split"] = given.pop("split")
@@ -204,8 +211,9 @@ def _recipe(options: dict[str, Any]) -> Any:
         given["source_options"] = own
     if "bits" in given:
         given["bits"] = int(given["bits"])
-    if str(given.get("camera", "")).endswith(".toml"):
-        given["camera"] = str(Path(given["camera"]).absolute())
+    for key in ("camera", "noise"):
+        if str(given.get(key, "")).endswith(".toml"):
+            given[key] = str(Path(given[key]).absolute())
     data = merged(data, given)
     for setting in options["settings"]:
         data = merged(data, setting)

@@ -39,7 +39,7 @@ def test_every_key_of_a_recipe_can_be_given_but_for_those_that_a_file_gives():
     """Keys of tables are given with --set."""
     options = {parameter.name for parameter in synthesize.params}
     keys = {name for name, field in Recipe.model_fields.items() if not is_table(field.annotation)}
-    assert keys - options == {"schema_version", "camera_file"}
+    assert keys - options == {"schema_version", "camera_file", "noise_file"}
     assert options - keys == {*RUN_OPTIONS, "split"}
     assert set(RUN_OPTIONS) <= options
 
@@ -55,7 +55,7 @@ def test_every_option_reaches_the_recipe(run, tmp_path):
         "--without", "shot", "--without", "read", "--preset", "published", "--set", "tone=0.2-0.5",
     )  # fmt: skip
     recipe = pipelines.open(out).recipe
-    found = recipe.model_dump(exclude={"camera_file", "schema_version", "finish"})
+    found = recipe.model_dump(exclude={"camera_file", "noise_file", "schema_version", "finish"})
     assert found == {
         "source": "deadleaves", "camera": "S6", "noise": "poisson-gaussian",
         "iso": (200.0, 800.0), "gain": None, "stage": "both", "bits": 16, "lazy": True,

@@ -1,0 +1,158 @@
+"""Noise that is drawn on the rendered picture: the developer beside the mosaic's.
+
+What is stored and what a lazy corpus computes is a function of the clean picture and the sample's
+row: no mosaic is kept.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from catalogs import noise_file
+from noisegen import random
+from noisegen.errors import InputError
+from noisegen.picture import PictureNoise, add_noise
+from noisegen.picture.parameters import Picture
+from pipelines.develop import Arrays, Developer, Sensor, Tile
+from pipelines.recipe import PICTURE_PREFIX, Recipe
+from pipelines.tile import Window
+
+
+@dataclass(frozen=True)
+class PictureDeveloper:
+    """Makes the arrays of a sample of its clean picture.
+
+    Attributes
+    ----------
+    recipe
+        Its bits and seed say what is made.
+    sensor
+        Of the camera that the picture was rendered for; nothing is drawn from it.
+    noise
+        What is drawn.
+    """
+
+    recipe: Recipe
+    sensor: Sensor
+    noise: PictureNoise
+
+    @property
+    def halo(self) -> int:
+        """Surroundings of a patch that its tile carries: noise looks at a pixel itself alone."""
+        return 0
+
+    @property
+    def core(self) -> int:
+        """Edge of the square of a frame that a tile is: the patch."""
+        return self.recipe.patch
+
+    def window(self, y: int, x: int, height: int, width: int) -> Window:
+        """Return the window of a tile at (y, x) of a frame of that size."""
+        return Window(y, x, self.core, self.halo, height, width)
+
+    @property
+    def tile(self) -> Tile:
+        """What a tile is."""
+        dtype = "uint8" if self.recipe.depth == 8 else "uint16"
+        return Tile("clean", dtype, (3,), "1", "clean picture")
+
+    def sample(self, row: np.void, tile: Picture, window: Window) -> Arrays:
+        """Return ``clean`` and ``noisy`` of a sample; see :meth:`Developer.sample`."""
+        rows = np.array([[row]])
+        rows["y"], rows["x"] = window.y, window.x
+        batch = self.batch(rows, tile[None], np.array([[window.height, window.width]]))
+        return {name: array[0] for name, array in batch.items()}
+
+    def batch(
+        self, rows: npt.NDArray[np.void], tiles: Picture, sizes: npt.NDArray[np.integer]
+    ) -> Arrays:
+        """Return ``clean`` and ``noisy`` of the samples of several patches.
+
+        Parameters
+        ----------
+        rows
+            (patches, draws) recorded parameters.
+        tiles
+            (patches, P, P, 3) clean pictures.
+        sizes
+            Sizes of the frames, which do not matter: noise goes on beyond them.
+        """
+        clean = np.repeat(tiles, rows.shape[1], axis=0)
+        noisy = np.empty_like(clean)
+        for row, picture, out in zip(rows.reshape(-1), clean, noisy, strict=True):
+            add_noise(
+                picture,
+                self.noise,
+                random.counter(self.recipe.seed, int(row["key"]), int(row["draw"])),
+                strength=float(row["strength"]),
+                y=int(row["y"]),
+                x=int(row["x"]),
+                out=out,
+            )
+        return {"clean": clean, "noisy": noisy}
+
+    def draw(self, rows: npt.NDArray[np.void]) -> None:
+        """Draw what differs from patch to patch into their (patches, draws) rows."""
+        keys = rows[["image", "index"]][:, 0].tolist()
+        generators = (
+            random.generator(self.recipe.seed, random.Stream.STRENGTH, *key) for key in keys
+        )
+        rows["strength"] = np.array([self.noise.draw_strength(rng) for rng in generators])[:, None]
+        rows["exposure_ratio"] = 1
+
+
+AnyDeveloper = Developer | PictureDeveloper
+"""What makes samples: noise on the mosaic, or on the picture."""
+
+
+def developer(recipe: Recipe, sensor: Sensor) -> AnyDeveloper:
+    """Return what makes the samples of a resolved recipe.
+
+    Raises
+    ------
+    InputError
+        If the recipe's noise file is none.
+    """
+    if recipe.noise_file is None:
+        return Developer(recipe, sensor)
+    found = noise_file.parse(recipe.noise_file, f"noise {recipe.noise}")
+    return PictureDeveloper(recipe, sensor, found.noise)
+
+
+def with_noise_file(recipe: Recipe) -> Recipe:
+    """Return the recipe with the file of its picture noise inside and its model named.
+
+    Raises
+    ------
+    InputError
+        If the file is none, or is that of another model than the recipe says.
+    """
+    changes: dict[str, Any] = {}
+    if recipe.noise_file is not None:
+        found = noise_file.parse(recipe.noise_file, "noise_file")
+        name = PICTURE_PREFIX + found.model
+        if recipe.noise not in (None, name):
+            raise InputError(
+                f"noise: the recipe says {recipe.noise}, its noise_file holds {name}; delete one"
+            )
+        changes = {"noise": name}
+    elif recipe.noise is not None and recipe.noise.endswith(".toml"):
+        found = noise_file.load(recipe.noise)
+        changes = {"noise": PICTURE_PREFIX + found.model, "noise_file": found.toml}
+    elif recipe.noise is not None and recipe.noise.startswith(PICTURE_PREFIX):
+        model = recipe.noise.removeprefix(PICTURE_PREFIX)
+        raise InputError(
+            f"noise: '{recipe.noise}' has no figures of its own; give the file that "
+            f"`noisegen fit {model}` made: --noise FILE.toml"
+        )
+    return recipe.model_copy(update=changes)
+
+
+def attributes(recipe: Recipe) -> dict[str, Any]:
+    """Return what a corpus says of its picture noise; nothing if it has none."""
+    if recipe.noise_file is None:
+        return {}
+    found = noise_file.parse(recipe.noise_file, f"noise {recipe.noise}")
+    return {"noise": {"name": recipe.noise, "fitted_to": found.fitted_to, "licence": found.licence}}

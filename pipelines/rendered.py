@@ -1,0 +1,158 @@
+"""A source's picture as clean sRGB tiles, for noise that is drawn on the picture."""
+
+from abc import abstractmethod
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from catalogs.camera import Camera
+from catalogs.sources import SourceImage
+from noisegen.errors import InputError
+from noisegen.isp import color
+from noisegen.isp.bulk import render
+from noisegen.isp.parameters import HALO, IspParameters
+from noisegen.sensor import Levels
+from pipelines.develop import matrix3
+from pipelines.frame import Frame
+from pipelines.frame import frame as mosaic_frame
+from pipelines.recipe import Recipe
+from pipelines.tile import Window
+
+
+@dataclass(frozen=True)
+class RenderedFrame(Frame):
+    """A frame whose tiles are pictures.
+
+    Attributes
+    ----------
+    recipe
+        Its bits are those of the tiles, its demosaic, gamma and border render them.
+    """
+
+    recipe: Recipe
+
+    @abstractmethod
+    def tile(self, window: Window, tone: float) -> npt.NDArray[Any]:
+        """Return the clean picture of a window, (size, size, 3) of the recipe's bits."""
+
+    def tiles(
+        self, places: npt.NDArray[np.int64], tones: npt.NDArray[np.float64], patch: int, halo: int
+    ) -> npt.NDArray[Any]:
+        """Return the clean pictures of several windows, at :func:`pipelines.tile.places`."""
+        corners = (places[:, 4:] - places[:, :2] + halo).tolist()
+        windows = [Window(y, x, patch, halo, self.height, self.width) for y, x in corners]
+        tiles = [self.tile(w, tone) for w, tone in zip(windows, tones.tolist(), strict=True)]
+        return np.stack(tiles)
+
+    def statistics(self, tiles: npt.NDArray[Any], halo: int) -> npt.NDArray[np.float64]:
+        """Return mean, texture and clipped share of the pictures, as of their encoded values."""
+        core = tiles[:, halo : tiles.shape[1] - halo, halo : tiles.shape[2] - halo]
+        white = np.iinfo(tiles.dtype).max
+        x = core.astype(np.float32) / np.float32(white)
+        # Along rows and along columns there are equally many neighbours.
+        steps = [np.abs(np.diff(x, axis=axis)).mean((1, 2, 3), np.float64) for axis in (1, 2)]
+        mean = x.mean((1, 2, 3), np.float64)
+        return np.stack([mean, np.mean(steps, axis=0), (core == white).mean((1, 2, 3))])
+
+
+@dataclass(frozen=True)
+class ChainFrame(RenderedFrame):
+    """A raw file or scene-linear picture: what the chain renders of it without noise."""
+
+    inner: Frame
+
+    def tile(self, window: Window, tone: float) -> npt.NDArray[Any]:
+        """Return the rendering of a window: the crop of the frame's."""
+        recipe, halo = self.recipe, window.halo
+        reach = 0 if recipe.border == "published" else HALO[recipe.demosaic]
+        size = window.patch + 2 * halo
+        seen = Window(window.y - halo, window.x - halo, size, reach, window.height, window.width)
+        parameters = IspParameters(
+            self.white_balance,
+            matrix3(self.cam_to_xyz),
+            demosaic=recipe.demosaic,
+            gamma=recipe.gamma,
+            alpha=tone,
+        )
+        return render(
+            self.inner.tile(seen, tone),
+            self.phase,
+            self.levels.black,
+            self.levels.white,
+            parameters,
+            bits=recipe.depth,
+            border=recipe.border,
+            cut=(reach, reach, size, size),
+        )
+
+    def thumbnail(self) -> npt.NDArray[np.float32]:
+        """Return that of the mosaic."""
+        return self.inner.thumbnail()
+
+    def own_noise(self) -> tuple[npt.ArrayLike, npt.ArrayLike]:
+        """Return that of the mosaic."""
+        return self.inner.own_noise()
+
+
+@dataclass(frozen=True)
+class SourceFrame(RenderedFrame):
+    """An sRGB picture, taken as it is; its codes are cut or widened to the recipe's bits."""
+
+    picture: npt.NDArray[Any]
+
+    def tile(self, window: Window, tone: float) -> npt.NDArray[Any]:
+        """Return a window of the picture."""
+        tile = window.cut(self.picture)
+        if tile.dtype == np.uint8 and self.recipe.depth == 16:
+            return tile * np.uint16(257)
+        if tile.dtype == np.uint16 and self.recipe.depth == 8:
+            return ((tile.astype(np.uint32) + 128) // 257).astype(np.uint8)
+        return tile
+
+    def thumbnail(self) -> npt.NDArray[np.float32]:
+        """Return its green channel, thinned."""
+        step = max(1, min(self.picture.shape[:2]) // 512)
+        return self.picture[::step, ::step, 1].astype(np.float32)
+
+
+def frame(image: SourceImage, camera: Camera, recipe: Recipe, number: int) -> RenderedFrame:
+    """Prepare a source's picture for cutting; parameters as :func:`pipelines.frame.frame`.
+
+    Raises
+    ------
+    InputError
+        If the recipe renders, and the picture is rendered already.
+    """
+    height, width = image.pixels.shape[:2]
+    if image.kind != "srgb":
+        inner = mosaic_frame(image, camera, recipe, number)
+        return ChainFrame(
+            height,
+            width,
+            inner.phase,
+            inner.levels,
+            inner.white_balance,
+            inner.cam_to_xyz,
+            recipe,
+            inner,
+        )
+    for key in ("demosaic", "gamma", "tone", "border"):
+        if getattr(recipe, key) != Recipe.model_fields[key].default:
+            raise InputError(
+                f"{key}: a picture that is rendered already is taken as it is when noise is drawn "
+                f"on it; leave {key} away"
+            )
+    # The picture as a camera's: its codes are from 0 to white, its colours are sRGB already.
+    white = float((1 << recipe.depth) - 1)
+    return SourceFrame(
+        height,
+        width,
+        "RGGB",
+        Levels((0.0,) * 4, white),
+        (1.0, 1.0, 1.0),
+        color.inverse(color.xyz_to_srgb("D65")),
+        recipe,
+        image.pixels,
+    )
