@@ -308,7 +308,7 @@ def isp_parameters(
     row: np.void, demosaic: Demosaic, gamma: Gamma, *, clip_black: bool = True
 ) -> IspParameters:
     """Return the ISP's parameters that a row of the table records."""
-    return IspParameters(
+    return _isp_parameters(
         white_balance=tuple(row["wb"].tolist()),
         cam_to_xyz=matrix3(row["cam_to_xyz"]),
         demosaic=demosaic,
@@ -316,6 +316,10 @@ def isp_parameters(
         alpha=float(row["tone"]),
         clip_black=clip_black,
     )
+
+
+_isp_parameters = lru_cache(maxsize=256)(IspParameters)
+"""A patch is rendered clean and noisy, and an image's patches often alike: checked once."""
 
 
 def matrix3(matrix: npt.NDArray[np.float64]) -> Matrix3:
