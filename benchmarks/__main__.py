@@ -10,7 +10,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-BENCHES = ("noise", "isp", "isp_torch", "store", "pipeline")
+BENCHES = ("noise", "picture_noise", "isp", "isp_torch", "store", "pipeline")
 
 
 def main() -> int:
@@ -25,7 +25,7 @@ def main() -> int:
     names = asked.names or BENCHES
     if asked.list:
         for name in names:
-            print(f"{name:10} {_first_line(name)}")
+            print(f"{name:13} {_first_line(name)}")
         return 0
     if asked.out:
         asked.out.mkdir(parents=True, exist_ok=True)
