@@ -12,6 +12,7 @@ from benchmarks import frames, harness
 from noisegen.isp import pipeline
 from noisegen.isp.bulk import render, unprocess
 from noisegen.isp.parameters import DEMOSAICS, HALO, IspParameters
+from noisegen.isp.shading import GainMaps, Radial, Shading
 
 HEIGHT, WIDTH = frames.HEIGHT, frames.WIDTH
 BLACK, WHITE = 512, 16383
@@ -50,6 +51,11 @@ def main() -> None:
         for x in range(columns)
     ]
     pictures = np.empty((len(crops), PATCH, PATCH, 3), np.uint8)
+    radial = Shading(Radial((0.4, 0.2, 0.1))).at((HEIGHT, WIDTH))
+    grid = 1 + np.hypot(*np.mgrid[-1:1:13j, -1:1:17j])
+    maps = Shading(maps=GainMaps(np.stack([grid] * 4), spacing=(1 / 12, 1 / 16))).at(
+        (HEIGHT, WIDTH)
+    )
 
     def patches() -> None:
         for crop, picture in zip(crops, pictures, strict=True):
@@ -63,6 +69,12 @@ def main() -> None:
     }  # fmt: skip
     lines |= {
         "malvar to sRGB, 16 bit": (opencv, lambda: ours("malvar", bits=16, out=wide), frame.size),
+        "malvar to sRGB, 8 bit, radial shading": (
+            opencv, lambda: ours("malvar", shading=radial, out=narrow), frame.size,
+        ),
+        "malvar to sRGB, 8 bit, gain maps": (
+            opencv, lambda: ours("malvar", shading=maps, out=narrow), frame.size,
+        ),
         "malvar to linear": (opencv, lambda: ours("malvar", stage="linear", out=wide), frame.size),
         "malvar to sRGB, 8 bit, patches of 128": (opencv, patches, len(crops) * PATCH**2),
         "unprocess, 8 bit": (

@@ -20,6 +20,7 @@ from noisegen.errors import InputError
 from noisegen.isp.color import inverse
 from noisegen.isp.inverse import Highlights, chain_tone, check_exposure
 from noisegen.isp.parameters import Gamma, IspParameters, check_option
+from noisegen.isp.shading import NO_MAPS, LocalShading
 from noisegen.isp.tone import ToneCurve, invert
 from noisegen.isp.transfer import CURVES, FloatArray, decode, encode
 from noisegen.kernels import isp as kernel
@@ -55,6 +56,7 @@ def render(
     stage: Literal["srgb", "linear"] = "srgb",
     border: Literal["reflect", "published"] = "reflect",
     cut: tuple[int, int, int, int] | None = None,
+    shading: LocalShading | None = None,
     out: npt.NDArray[Any] | None = None,
 ) -> npt.NDArray[Any]:
     """Render a mosaic, or a window of it.
@@ -83,6 +85,8 @@ def render(
     cut
         (top, left, height, width) of the window; the whole mosaic by default. It may reach beyond
         the mosaic when the border is ``"reflect"``.
+    shading
+        Lens shading to make up for, at the mosaic's place in its frame; none by default.
     out
         (height, width, 3) array to write to, of the type that is returned.
 
@@ -116,9 +120,13 @@ def render(
     elif not out.flags.carray:
         raise InputError("out is not contiguous and writable; pass a fresh array in C order")
     if border == "published":
-        return _render_published(mosaic, phase, black, white, parameters, stage, cut, out)
-    plan = _plan(phase, tuple(black), white, parameters, bits, stage)
-    kernel.render(mosaic, top, left, *plan, out)
+        return _render_published(mosaic, phase, black, white, parameters, stage, cut, shading, out)
+    shaded = None
+    if shading is not None:
+        # Only what is not cut at black depends on the gain: the plan then serves every shading.
+        shaded = 1.0 if parameters.clip_black else shading.shading.greatest
+    plan = _plan(phase, tuple(black), white, parameters, bits, stage, shaded)
+    kernel.render(mosaic, top, left, *_shading_arguments(shading, phase), *plan, out)
     return out
 
 
@@ -133,6 +141,7 @@ def unprocess(
     highlights: Highlights = "saturate",
     exposure: float = 1.0,
     tone: ToneCurve | None = None,
+    shading: LocalShading | None = None,
 ) -> npt.NDArray[np.uint16]:
     """Turn a picture into the mosaic that a camera would have recorded without noise.
 
@@ -155,6 +164,9 @@ def unprocess(
         Factor on the picture's light, above 0, before the sensor clips.
     tone
         The tone curve to undo where it is not that of ``parameters``.
+    shading
+        Lens shading that the mosaic shall have, at the picture's place in its frame: the light is
+        divided by the gains before the sensor clips. None by default.
 
     Returns
     -------
@@ -181,6 +193,7 @@ def unprocess(
         inverse(parameters.ccm).astype(np.float32),
         (1 / np.asarray(parameters.gains)).astype(np.float32),
         highlights == "saturate",
+        *_shading_arguments(shading, phase),
         colors(phase).astype(np.int64),
         by_position(black, phase).astype(np.float32),
         np.float32(white),
@@ -202,6 +215,7 @@ def unprocess(
 
 _PICTURE_TYPES = (np.uint8, np.uint16, np.float32)
 _NO_TABLE = np.empty(0, np.uint8)
+_NO_SHADING = (np.empty(0, np.float64), NO_MAPS)
 
 
 @lru_cache(maxsize=64)
@@ -212,11 +226,16 @@ def _plan(
     parameters: IspParameters,
     bits: int,
     stage: str,
+    shaded: float | None,
 ) -> tuple[Any, ...]:
-    """Return the kernel's arguments between window and output: a patch is soon rendered again."""
+    """Return the kernel's arguments between shading and output: a patch is soon rendered again.
+
+    ``shaded`` bounds what the shading multiplies values below black by; None: there is none.
+    """
     gains = np.asarray(parameters.gains)[colors(phase)]
     zero = by_position(black, phase)
     scale = gains / (white - zero)
+    below = float((zero * scale).max()) * (shaded or 1.0)
     ccm = parameters.ccm
     alpha = np.float32(parameters.alpha)
     if stage == "linear":
@@ -226,7 +245,7 @@ def _plan(
     table = _NO_TABLE
     if stage == "linear":
         finish = kernel.LINEAR
-    elif bits == 8 and _table_holds(parameters, ccm, float((zero * scale).max())):
+    elif bits == 8 and _table_holds(parameters, ccm, below):
         finish = kernel.TABLED
         nodes = _encoded_nodes(parameters.gamma)
         table = np.empty(nodes.size, np.uint8)
@@ -237,7 +256,8 @@ def _plan(
         _DEMOSAIC[parameters.demosaic],
         divmod(phase.index("R"), 2),
         zero.astype(np.float32),
-        scale.astype(np.float32),
+        (scale if shaded is None else 1 / (white - zero)).astype(np.float32),
+        gains.astype(np.float32),
         np.float32(1e-8 if parameters.clip_black else -np.inf),
         ccm.astype(np.float32),
         (np.asarray(parameters.cam_to_xyz) / WHITE[:, None]).astype(np.float32),
@@ -273,6 +293,7 @@ def _render_published(
     parameters: IspParameters,
     stage: str,
     cut: tuple[int, int, int, int] | None,
+    shading: LocalShading | None,
     out: npt.NDArray[Any],
 ) -> npt.NDArray[Any]:
     import torch  # on request only: the kernels do without it
@@ -285,6 +306,7 @@ def _render_published(
             raise InputError(f"window {cut} leaves the mosaic, which the published border forbids")
         mosaic = mosaic[top : top + height, left : left + width]
         phase = shift(phase, top, left)
+        shading = shading and shading.moved(top, left)
     zero = np.asarray(black)[plane_map(phase, (mosaic.shape[0], mosaic.shape[1]))]
     signal = mosaic - zero
     if parameters.clip_black:
@@ -297,6 +319,7 @@ def _render_published(
             parameters,
             final_stage="rgb_to_srgb" if stage == "linear" else "tone_mapping",
             border="published",
+            shading=shading,
         )
     rgb = picture[0].permute(1, 2, 0).numpy()
     greatest = np.iinfo(out.dtype).max
@@ -318,6 +341,12 @@ def _table_holds(parameters: IspParameters, ccm: npt.NDArray[np.float64], below:
     swing = _OVERSHOOT * (1 - least)
     high = np.maximum(ccm * (1 + swing), ccm * (least - swing)).sum(axis=1).max()
     return bool(high < TABLE_LIMIT)
+
+
+def _shading_arguments(
+    shading: LocalShading | None, phase: Phase
+) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float32]]:
+    return _NO_SHADING if shading is None else shading.kernel_arguments(phase)
 
 
 def _checked_mosaic(mosaic: npt.NDArray[Any]) -> npt.NDArray[np.uint16]:

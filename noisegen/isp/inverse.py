@@ -15,6 +15,7 @@ import numpy as np
 from noisegen.cfa import Phase, colors
 from noisegen.errors import InputError
 from noisegen.isp.parameters import IspParameters, check_option
+from noisegen.isp.shading import LocalShading
 from noisegen.isp.tone import ToneCurve, invert
 from noisegen.isp.transfer import FloatArray, decode
 
@@ -34,6 +35,7 @@ def unprocess(
     highlights: Highlights = "saturate",
     exposure: float = 1.0,
     tone: ToneCurve | None = None,
+    shading: LocalShading | None = None,
 ) -> FloatArray:
     """Turn a picture into the mosaic that a camera would have seen.
 
@@ -56,6 +58,9 @@ def unprocess(
     tone
         The tone curve to undo where it is not that of ``parameters``: a picture may have been
         finished by another camera than the one that is to render it.
+    shading
+        Lens shading that the mosaic shall have, at the picture's place in its frame: the light is
+        divided by the gains before the sensor clips. None by default.
 
     Returns
     -------
@@ -77,7 +82,10 @@ def unprocess(
         rgb = decode(invert(rgb, tone or chain_tone(parameters)), parameters.gamma)
     camera = invert_matrix(rgb * exposure, parameters)
     balanced_away = invert_white_balance(camera, parameters.gains, highlights)
-    return np.clip(mosaic(balanced_away, phase), 0, 1)
+    scene = mosaic(balanced_away, phase)
+    if shading is not None:
+        scene = invert_shading(scene, phase, shading)
+    return np.clip(scene, 0, 1)
 
 
 def chain_tone(parameters: IspParameters) -> ToneCurve:
@@ -121,6 +129,13 @@ def invert_white_balance(
     mean = camera.mean(axis=-1, keepdims=True)
     a = np.clip((mean - INFLECTION) / (1 - INFLECTION), 0, 1) ** 2
     out: FloatArray = camera * np.maximum(a + (1 - a) * inverse, inverse)
+    return out
+
+
+def invert_shading(scene: FloatArray, phase: Phase, shading: LocalShading) -> FloatArray:
+    """Divide an (H, W) mosaic by the gains of the shading; no clamp."""
+    gains = shading.gains((scene.shape[0], scene.shape[1]), phase)
+    out: FloatArray = scene / gains.astype(scene.dtype)
     return out
 
 

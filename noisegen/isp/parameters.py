@@ -16,7 +16,7 @@ Demosaic = Literal["nearest", "bilinear", "malvar", "ahd"]
 Gamma = Literal["srgb", "rec709", "2.2"]
 """Transfer functions: IEC 61966-2-1, ITU-R BT.709, the power 1/2.2."""
 
-Stage = Literal["white_balance", "demosaic", "rgb_to_srgb", "gamma", "tone_mapping"]
+Stage = Literal["shading", "white_balance", "demosaic", "rgb_to_srgb", "gamma", "tone_mapping"]
 """Stages in their order."""
 
 Matrix3 = tuple[tuple[float, float, float], tuple[float, float, float], tuple[float, float, float]]

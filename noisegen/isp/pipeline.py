@@ -1,9 +1,9 @@
 """The differentiable ISP: mosaics in, sRGB out, any Bayer phase, any stage.
 
-White balance, demosaicing, camera RGB to linear sRGB, gamma, tone mapping, in this order and with
-no clamp after white balance: saturated colours go on below 0 and above 1, and only whoever writes
-a file clips them. Gradients flow to the mosaic, the gains, the matrices and alpha; AHD's choice of
-direction is held constant.
+Lens shading (on request), white balance, demosaicing, camera RGB to linear sRGB, gamma, tone
+mapping, in this order and with no clamp after white balance: saturated colours go on below 0 and
+above 1, and only whoever writes a file clips them. Gradients flow to the mosaic, the gains of
+shading and white balance, the matrices and alpha; AHD's choice of direction is held constant.
 
 Bayer tiles run in the packed form of :mod:`noisegen.isp.packed`; other patterns of colours run the
 masked convolutions of :mod:`noisegen.isp.masked`.
@@ -16,6 +16,7 @@ R. Li et al., "DualDn: Dual-domain Denoising via Differentiable ISP", ECCV 2024.
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
+import numpy as np
 import torch
 from torch import Tensor
 from torch.nn.functional import pad
@@ -37,6 +38,7 @@ from noisegen.isp.parameters import (
     Stage,
     check_option,
 )
+from noisegen.isp.shading import LocalShading
 
 Cfa = bayer.Phase | Tensor
 
@@ -46,6 +48,7 @@ class _Run(NamedTuple):
 
     mosaic: Tensor
     cfa: Tensor
+    shading: Tensor | None
     gains: Tensor
     cam_to_xyz: Tensor
     alpha: Tensor
@@ -101,6 +104,7 @@ def process(
     final_stage: Stage = "tone_mapping",
     border: Border = "reflect",
     clip_black: bool = True,
+    shading: Tensor | None = None,
 ) -> Tensor:
     """Run the ISP and return its last picture.
 
@@ -131,11 +135,14 @@ def process(
         "published" pads the demosaicer's steps as DualDn does, which darkens the border.
     clip_black
         Clamp to [1e-8, 1] after white balance, as published; False clamps at 1 alone.
+    shading
+        (B, 1, H, W) or (1, 1, H, W) gains that make up for the lens shading: the mosaic is cut at
+        1, multiplied, and cut at 1 again. None: no shading, nothing is cut before white balance.
 
     Returns
     -------
     Tensor
-        (B, 3, H, W); (B, 1, H, W) after ``white_balance``.
+        (B, 3, H, W); (B, 1, H, W) after ``shading`` and ``white_balance``.
 
     Raises
     ------
@@ -144,7 +151,7 @@ def process(
     """
     run = _prepare(
         mosaic, cfa, white_balance, cam_to_xyz, alpha, reference, demosaic, gamma, border,
-        clip_black,
+        clip_black, shading,
     )  # fmt: skip
     check_option("stage", final_stage, STAGES)
     return _pictures(run, (final_stage,))[final_stage]
@@ -162,11 +169,12 @@ def process_stages(
     gamma: Gamma = "srgb",
     border: Border = "reflect",
     clip_black: bool = True,
+    shading: Tensor | None = None,
 ) -> dict[Stage, Tensor]:
     """Run the ISP and return the picture after every stage; arguments as in :func:`process`."""
     run = _prepare(
         mosaic, cfa, white_balance, cam_to_xyz, alpha, reference, demosaic, gamma, border,
-        clip_black,
+        clip_black, shading,
     )  # fmt: skip
     return _pictures(run, STAGES)
 
@@ -178,8 +186,9 @@ def render(
     *,
     final_stage: Stage = "tone_mapping",
     border: Border = "reflect",
+    shading: LocalShading | Sequence[LocalShading] | None = None,
 ) -> Tensor:
-    """Run the ISP with recorded parameters, one for all pictures of the batch or one each.
+    """Run the ISP with recorded parameters and shading, one for the whole batch or one each.
 
     Raises
     ------
@@ -207,7 +216,38 @@ def render(
         final_stage=final_stage,
         border=border,
         clip_black=first.clip_black,
+        shading=None if shading is None else shading_gains(shading, cfa, mosaic),
     )
+
+
+def shading_gains(
+    shading: LocalShading | Sequence[LocalShading], cfa: Cfa, mosaic: Tensor
+) -> Tensor:
+    """Return the shading gains of a batch of mosaics, in their dtype.
+
+    Parameters
+    ----------
+    shading
+        One for all, or one each.
+    cfa
+        The phase of all mosaics.
+    mosaic
+        (B, 1, H, W).
+
+    Returns
+    -------
+    Tensor
+        (B, 1, H, W), or (1, 1, H, W) of one for all.
+    """
+    if not isinstance(cfa, str):
+        raise InputError(
+            "recorded shading needs one phase for the batch, not a map of colours; render the "
+            "pictures of each phase by themselves"
+        )
+    each = [shading] if isinstance(shading, LocalShading) else shading
+    height, width = mosaic.shape[-2:]
+    gains = np.stack([one.gains((height, width), cfa) for one in each])
+    return torch.from_numpy(gains)[:, None].to(mosaic)
 
 
 def _prepare(
@@ -221,6 +261,7 @@ def _prepare(
     gamma: Gamma,
     border: Border,
     clip_black: bool,
+    shading: Tensor | None,
 ) -> _Run:
     check_option("reference", reference, REFERENCES)
     check_option("demosaicer", demosaic, DEMOSAICS)
@@ -235,6 +276,7 @@ def _prepare(
     return _Run(
         mosaic,
         _indices(cfa, batch, (height, width), mosaic.device),
+        None if shading is None else _batched("shading", shading, mosaic, ((1, height, width),)),
         stages.normalised_gains(gains),
         _batched("cam_to_xyz", cam_to_xyz, mosaic, ((3, 3),)),
         _batched("alpha", torch.as_tensor(alpha), mosaic, ((),)),
@@ -289,7 +331,11 @@ def _indices(cfa: Cfa, batch: int, size: tuple[int, int], device: torch.device) 
 def _pictures(run: _Run, keep: Sequence[Stage]) -> dict[Stage, Tensor]:
     # Half precision would show in the picture: eight bits of colour need more than bfloat16's.
     with torch.autocast(run.mosaic.device.type, enabled=False):
-        return _by_tile(run, keep)
+        if run.shading is not None:
+            run = run._replace(mosaic=stages.shade(run.mosaic, run.shading), shading=None)
+        kept: dict[Stage, Tensor] = {"shading": run.mosaic} if "shading" in keep else {}
+        later = [stage for stage in keep if stage != "shading"]
+        return kept | _by_tile(run, later) if later else kept
 
 
 def _by_tile(run: _Run, keep: Sequence[Stage]) -> dict[Stage, Tensor]:

@@ -1,9 +1,9 @@
 """The stages of the ISP that work pixel by pixel, differentiable, in torch.
 
 White balance, camera to linear sRGB, gamma and tone mapping, each as published with DualDn; sRGB's
-own transfer function is added. Gamma and tone mapping keep one tensor for the backward pass
-instead of one per operation, their backward passes need no second power, and they work in place:
-fresh large temporaries cost the CPU more in page faults than in arithmetic.
+own transfer function and lens shading are added. Gamma and tone mapping keep one tensor for the
+backward pass instead of one per operation, their backward passes need no second power, and they
+work in place: fresh large temporaries cost the CPU more in page faults than in arithmetic.
 
 References
 ----------
@@ -20,6 +20,14 @@ from noisegen.isp.transfer import CURVES, Curve
 
 BLACK = 1e-8
 """Lower bound of the clamp after white balance."""
+
+
+def shade(mosaic: Tensor, gains: Tensor) -> Tensor:
+    """Make up for the lens shading: cut at saturation, multiply by the gains, cut at 1 again.
+
+    What the sensor saturated at stays so where the gain is 1 or more.
+    """
+    return (mosaic.clamp(max=1) * gains).clamp(max=1)
 
 
 def normalised_gains(white_balance: Tensor) -> Tensor:

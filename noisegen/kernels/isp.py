@@ -1,9 +1,9 @@
 """The whole ISP in one pass over a mosaic: uint16 in, 8- or 16-bit RGB out.
 
-Black level, white balance, demosaic, colour matrix, transfer function, tone curve and rounding run
-row by row over a ring of a few rows that stays in cache; nothing of the picture's size is ever held
-in floats. Arithmetic is float32 without reassociation or contraction and without library
-calls, so the bytes are the same on every x86-64 and whatever the window.
+Black level, lens shading, white balance, demosaic, colour matrix, transfer function, tone curve and
+rounding run row by row over a ring of a few rows that stays in cache; nothing of the picture's size
+is ever held in floats. Arithmetic is float32 without reassociation or contraction and without
+library calls, so the bytes are the same on every x86-64 and whatever the window.
 
 Around its frame a mosaic is continued by reflection without repeating the edge (reflect-101), which
 keeps the Bayer phase: the pixels of a window are those of the whole frame.
@@ -22,6 +22,7 @@ from noisegen.kernels.ahd import (
 )
 from noisegen.kernels.border import reflect
 from noisegen.kernels.demosaic import PAD, bilinear_row, malvar_row, nearest_row
+from noisegen.kernels.shading import shading_columns, shading_row
 from noisegen.kernels.transfer import encode, table_index, tone
 
 f4, i4, u8 = np.float32, np.int32, np.uint64
@@ -38,8 +39,8 @@ _MARGIN = PAD + REACH
 
 @njit(cache=True, nogil=True, error_model="numpy")
 def render(
-    mosaic, top, left, demosaic, red, black, scale, low, matrix, xyz, finish, curve, alpha,
-    code, table, out,
+    mosaic, top, left, numbers, maps, demosaic, red, black, scale, balance, low, matrix, xyz,
+    finish, curve, alpha, code, table, out,
 ):  # fmt: skip
     """Render a window of a mosaic.
 
@@ -49,13 +50,17 @@ def render(
         (H, W) uint16, digital numbers, C-contiguous.
     top, left
         Place of the window's first pixel; its size is that of ``out``.
+    numbers, maps
+        Lens shading, see :mod:`noisegen.kernels.shading`; ``numbers`` is empty when there is none.
     demosaic
         :data:`NEAREST`, :data:`BILINEAR`, :data:`MALVAR` or :data:`AHD`.
     red
         (row, column) parity of the red samples.
     black, scale
         (2, 2) float32 by row and column parity: digital number of zero, and white balance gain
-        over (white - black).
+        over (white - black); 1 over (white - black) with shading.
+    balance
+        (2, 2) float32, white balance gain (with shading only).
     low
         float32, least value after white balance; the greatest is 1.
     matrix, xyz
@@ -84,9 +89,15 @@ def render(
     lab = np.empty((_RING, 3, extra + 2 * REACH), np.float32)
     differences = np.empty((_RING, 2, extra), np.float32)
     variation = np.empty((2, extra), np.float32)
+    shaded = numbers.size > 0
+    columns = shading_columns(numbers, maps, first, mosaic.shape[1], ring.shape[1])
+    gains = np.empty(ring.shape[1] if shaded else 0, np.float32)
     for k in range(height + 2 * reach):
         y = top - reach + k
-        _load_row(mosaic, y, first, black, scale, low, ring[k % _RING])
+        _load_row(mosaic, y, first, black, scale, f4(-np.inf) if shaded else low, ring[k % _RING])
+        if shaded:
+            shading_row(numbers, maps, columns, y, mosaic.shape[0], first % 2, gains)
+            _shade_row(gains, balance[y % 2], first % 2, low, ring[k % _RING])
         if is_ahd and k >= 2:
             _ahd_context(ring, k - 1, y - 1, first, width, red, xyz, rgb, lab, differences)
         if k < 2 * reach:
@@ -146,7 +157,7 @@ def _row_colours(y, x, red):
 
 @njit(cache=True, nogil=True, error_model="numpy")
 def _load_row(mosaic, y, first, black, scale, low, row):
-    """Write the white-balanced samples of a row from column ``first`` on."""
+    """Write the scaled samples of a row from column ``first`` on, cut to ``low`` and 1."""
     height, width = mosaic.shape
     count = row.size
     parity = first % 2
@@ -166,6 +177,15 @@ def _load_row(mosaic, y, first, black, scale, low, row):
     zeros, gains = (black0, black1), (scale0, scale1)
     _load_outside(source, 0, begin, first, zeros, gains, low, row)
     _load_outside(source, end, count, first, zeros, gains, low, row)
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _shade_row(gains, balance, parity, low, row):
+    """Multiply a row by its shading gains and the white balance gains."""
+    even, odd = balance[parity], balance[1 - parity]
+    for j in range(row.size):
+        gain = gains[j] * (even if (j & 1) == 0 else odd)
+        row[j] = min(max(row[j] * gain, low), f4(1))
 
 
 @njit(cache=True, nogil=True, error_model="numpy")

@@ -1,8 +1,8 @@
 """From pictures back to mosaics in one pass: RGB in, uint16 digital numbers out.
 
 Inverse transfer and exposure (by a table), inverse colour matrix, inverse white balance with or
-without saving the highlights, clipping, mosaic and rounding, row by row, in float32 without
-reassociation.
+without saving the highlights, lens shading, clipping, mosaic and rounding, row by row, in float32
+without reassociation.
 
 References
 ----------
@@ -12,6 +12,8 @@ T. Brooks et al., "Unprocessing Images for Learned Raw Denoising", CVPR 2019, se
 import numpy as np
 from numba import njit
 
+from noisegen.kernels.shading import shading_columns, shading_row
+
 f4, i4 = np.float32, np.int32
 
 INFLECTION = f4(0.9)
@@ -20,7 +22,7 @@ INFLECTION = f4(0.9)
 
 @njit(cache=True, nogil=True, error_model="numpy")
 def unprocess_codes(
-    picture, light, matrix, inverse_gains, save, color, black, white, out
+    picture, light, matrix, inverse_gains, save, numbers, maps, color, black, white, out
 ):  # fmt: skip
     """Turn an encoded picture into a mosaic.
 
@@ -36,6 +38,9 @@ def unprocess_codes(
         (3,) float32, one over the white balance gains of R, G, B.
     save
         Whether near-white pixels stay near white in the mosaic.
+    numbers, maps
+        Lens shading that divides the light before it is clipped, see
+        :mod:`noisegen.kernels.shading`; ``numbers`` is empty when there is none.
     color
         (2, 2) colour indices (0 R, 1 G, 2 B) by row and column parity.
     black, white
@@ -44,35 +49,51 @@ def unprocess_codes(
         (H, W) uint16, written: ``floor(black + x (white - black) + 0.5)`` within [0, white].
     """
     rgb = np.empty((3, out.shape[1]), np.float32)
+    kept = np.ones(out.shape[1], np.float32)
+    columns = shading_columns(numbers, maps, 0, kept.size, kept.size)
     for y in range(out.shape[0]):
+        if numbers.size > 0:
+            _shade(numbers, maps, columns, y, out.shape[0], kept)
         row = picture[y]
         for i in range(3):
             values = rgb[i]
             for c in range(values.size):
                 values[c] = light[row[c, i]]
-        _row(rgb, matrix, inverse_gains, save, color[y % 2], black[y % 2], white, out[y])
+        _row(rgb, matrix, inverse_gains, save, kept, color[y % 2], black[y % 2], white, out[y])
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
 def unprocess_linear(
-    picture, exposure, matrix, inverse_gains, save, color, black, white, out
+    picture, exposure, matrix, inverse_gains, save, numbers, maps, color, black, white, out
 ):  # fmt: skip
     """Turn a linear (H, W, 3) float32 picture into a mosaic; see :func:`unprocess_codes`.
 
     ``exposure`` is the float32 factor on its light.
     """
     rgb = np.empty((3, out.shape[1]), np.float32)
+    kept = np.ones(out.shape[1], np.float32)
+    columns = shading_columns(numbers, maps, 0, kept.size, kept.size)
     for y in range(out.shape[0]):
+        if numbers.size > 0:
+            _shade(numbers, maps, columns, y, out.shape[0], kept)
         row = picture[y]
         for i in range(3):
             values = rgb[i]
             for c in range(values.size):
                 values[c] = row[c, i] * exposure
-        _row(rgb, matrix, inverse_gains, save, color[y % 2], black[y % 2], white, out[y])
+        _row(rgb, matrix, inverse_gains, save, kept, color[y % 2], black[y % 2], white, out[y])
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def _row(rgb, matrix, inverse_gains, save, color, black, white, out):
+def _shade(numbers, maps, columns, y, height, kept):
+    """Write what the shading leaves of the light of a row."""
+    shading_row(numbers, maps, columns, y, height, 0, kept)
+    for c in range(kept.size):
+        kept[c] = f4(1) / kept[c]
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _row(rgb, matrix, inverse_gains, save, kept, color, black, white, out):
     red, green, blue = rgb[0], rgb[1], rgb[2]
     even, odd = color[0], color[1]
     # The two colours of this row, and of the mean the three column sums, as plain scalars.
@@ -98,5 +119,5 @@ def _row(rgb, matrix, inverse_gains, save, color, black, white, out):
             excess = min(excess, f4(1))
             weight = excess * excess
             factor = max(weight + (f4(1) - weight) * inverse, inverse)
-        x = min(max(camera * factor, f4(0)), f4(1))
+        x = min(max(camera * factor * kept[c], f4(0)), f4(1))
         out[c] = i4(min(max(zero + x * (white - zero) + f4(0.5), f4(0)), white))

@@ -175,7 +175,7 @@ def test_stopping_after_a_stage_gives_that_stage(final_stage):
     stages = pipeline.process_stages(mosaic, "BGGR", *others, demosaic="ahd")
     stopped = pipeline.process(mosaic, "BGGR", *others, demosaic="ahd", final_stage=final_stage)
     assert torch.equal(stopped, stages[final_stage])
-    assert stopped.shape == (3, 1 if final_stage == "white_balance" else 3, 9, 10)
+    assert stopped.shape == (3, 1 if final_stage in ("shading", "white_balance") else 3, 9, 10)
 
 
 @pytest.mark.parametrize("demosaic", DEMOSAICS)

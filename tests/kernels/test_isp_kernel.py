@@ -278,9 +278,12 @@ import hashlib, sys
 import numpy as np
 from noisegen.isp.bulk import render, unprocess
 from noisegen.isp.parameters import DEMOSAICS, GAMMAS, IspParameters
+from noisegen.isp.shading import GainMaps, Radial, Shading
 
 mosaic = np.random.default_rng(0).integers(0, 16384, (67, 93)).astype(np.uint16)
 matrix = ((0.7, 0.2, 0.1), (0.25, 0.8, -0.05), (0.02, -0.1, 1.08))
+grids = np.random.default_rng(1).uniform(1, 3, (4, 5, 7))
+shading = Shading(Radial((0.4, 0.3)), GainMaps(grids, spacing=(0.25, 1 / 6))).at((300, 400), 90, 7)
 levels = ((512.0, 514.0, 510.5, 512.0), 15871.0)
 digest = hashlib.sha256()
 for demosaic in DEMOSAICS:
@@ -290,6 +293,9 @@ for demosaic in DEMOSAICS:
             picture = render(mosaic, "GRBG", *levels, p, bits=bits)
             digest.update(picture)
             digest.update(unprocess(picture, "GRBG", *levels, p))
+        picture = render(mosaic, "GRBG", *levels, p, shading=shading)
+        digest.update(picture)
+        digest.update(unprocess(picture, "GRBG", *levels, p, shading=shading))
 sys.stdout.write(digest.hexdigest())
 """
 
