@@ -161,12 +161,17 @@ def _compare(
             fresh = row.copy()
             fresh["draw"] = FIRST_FRESH_DRAW + draw
             draws.append(corpus.developer.sample(fresh, tile, window)["noisy"] - quiet)
-    # The stored clean picture is the reference where it went the way of the input: in its light,
-    # through its finish.
-    finish = corpus.recipe.finish
-    other = float(row["exposure_ratio"]) != 1 or (finish.is_on and finish.target == "render")
-    clean = quiet if other else sample.arrays["clean"].astype(np.float64)
+    clean = sample.arrays["clean"].astype(np.float64) if is_reference(corpus, row) else quiet
     return clean, sample.arrays["noisy"].astype(np.float64), draws
+
+
+def is_reference(corpus: Corpus, row: np.void) -> bool:
+    """Tell whether a stored clean picture went the way of the noisy one: in its light and finish.
+
+    Where it did not, noise is what differs from :func:`expected`.
+    """
+    finish = corpus.recipe.finish
+    return float(row["exposure_ratio"]) == 1 and not (finish.is_on and finish.target == "render")
 
 
 def _tile(corpus: Corpus, number: int, sample: Sample) -> tuple[np.void, npt.NDArray[Any], Window]:

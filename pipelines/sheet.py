@@ -1,6 +1,7 @@
 """The contact sheet: samples at 1:1, and their noise against the model's."""
 
 import io
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -56,13 +57,8 @@ def contact_sheet(corpus: Corpus, out: str | Path) -> list[Curve]:
     StorageError
         If the file cannot be written.
     """
-    valid = corpus.valid
-    if not len(valid):
-        raise DamagedCorpusError(f"{corpus.storage.url}: no sample is there yet, nothing to show")
-    shown = valid[np.linspace(0, len(valid) - 1, min(SHOWN, len(valid))).astype(int)]
-    measured = valid[np.linspace(0, len(valid) - 1, min(MEASURED, len(valid))).astype(int)]
-    curves = noise_curves(corpus, [int(n) for n in measured])
-    cells = [_cell(corpus, int(number)) for number in shown]
+    curves = noise_curves(corpus, spread(corpus, MEASURED))
+    cells = [_cell(views(corpus, number)) for number in spread(corpus, SHOWN)]
     grid = _grid(cells)
     plot = _plot(corpus, curves, max(grid.shape[1], 760))
     width = max(grid.shape[1], plot.shape[1])
@@ -75,8 +71,31 @@ def contact_sheet(corpus: Corpus, out: str | Path) -> list[Curve]:
     return curves
 
 
-def _cell(corpus: Corpus, number: int) -> Picture:
-    """Return one sample: clean, noisy and difference side by side under their titles."""
+def spread(corpus: Corpus, most: int) -> list[int]:
+    """Return the numbers of so many samples, evenly spread.
+
+    Raises
+    ------
+    DamagedCorpusError
+        If no sample is there yet.
+    """
+    valid = corpus.valid
+    if not len(valid):
+        raise DamagedCorpusError(f"{corpus.storage.url}: no sample is there yet, nothing to show")
+    at = np.linspace(0, len(valid) - 1, min(most, len(valid))).astype(int)
+    return [int(number) for number in valid[at]]
+
+
+@dataclass(frozen=True)
+class Views:
+    """What a sample looks like: 8-bit sRGB pictures of one size, under their titles."""
+
+    label: str
+    pictures: tuple[tuple[str, Picture], ...]
+
+
+def views(corpus: Corpus, number: int) -> Views:
+    """Return a sample's clean and noisy picture and their difference."""
     sample = corpus[number]
     row = sample.row
     dark = float(row["exposure_ratio"]) != 1
@@ -93,11 +112,16 @@ def _cell(corpus: Corpus, number: int) -> Picture:
     label = f"{number}: {corpus.images.names[int(row['image'])]}, {strength}{ratio}"
     titles = ("clean / ratio" if dark else "clean", "noisy", f"difference x {AMPLIFICATION}")
     pictures = (shown, noisy, np.clip(difference, 0, 255).astype(np.uint8))
-    patch = shown.shape[0]
+    return Views(label, tuple(zip(titles, pictures, strict=True)))
+
+
+def _cell(sample: Views) -> Picture:
+    """Draw one sample: its pictures side by side under their titles."""
+    patch = sample.pictures[0][1].shape[0]
     step = patch + _GAP
-    cell = np.full((2 * _LINE + step, max(len(titles) * step, 300), 3), 255, np.uint8)
-    _write(cell, label, 0, _LINE - 6)
-    for column, (title, picture) in enumerate(zip(titles, pictures, strict=True)):
+    cell = np.full((2 * _LINE + step, max(len(sample.pictures) * step, 300), 3), 255, np.uint8)
+    _write(cell, sample.label, 0, _LINE - 6)
+    for column, (title, picture) in enumerate(sample.pictures):
         _write(cell, title, column * step, 2 * _LINE - 6)
         cell[2 * _LINE : 2 * _LINE + patch, column * step : column * step + patch] = picture
     return cell

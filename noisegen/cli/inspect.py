@@ -3,15 +3,33 @@
 import click
 
 
-@click.command(short_help="Draw a contact sheet with the measured noise.")
+@click.command(short_help="Show samples and their measured noise: a page or a contact sheet.")
 @click.argument("store", metavar="X.zarr")
-@click.option("--out", required=True, metavar="SHEET.png", help="Picture to write.")
+@click.option(
+    "--out",
+    required=True,
+    metavar="REPORT.html|SHEET.png",
+    help="Page or picture to write.",
+)
 def command(store: str, out: str) -> None:
-    """Draw samples at 1:1 (clean, noisy, difference) and the noise against the model's."""
-    import pipelines
-    from pipelines.sheet import contact_sheet
+    """Show samples at 1:1 (clean, noisy, difference) and the noise against the model's.
 
-    curves = contact_sheet(pipelines.open(store), out)
+    A page (.html) holds, besides, correlations, spectra, histograms of what was drawn, and the
+    recipe with its licences; anything else is a contact sheet in PNG.
+    """
+    import pipelines
+
+    corpus = pipelines.open(store)
+    if out.lower().endswith((".html", ".htm")):
+        from pipelines.reports.inspect import inspect_page
+        from pipelines.reports.page import write
+
+        html, curves = inspect_page(corpus)
+        write(out, html)
+    else:
+        from pipelines.sheet import contact_sheet
+
+        curves = contact_sheet(corpus, out)
     for curve in curves:
         click.echo(f"{curve.name}: measured variance is {curve.ratio:.3f} of the model's")
     click.echo(f"wrote {out}")

@@ -54,6 +54,7 @@ def noise_field(
     noisy: npt.NDArray[Any],
     low: npt.ArrayLike = 0,
     top: npt.ArrayLike | None = None,
+    limits: tuple[npt.ArrayLike, npt.ArrayLike] | None = None,
 ) -> NoiseField:
     """Return the noise of a pair.
 
@@ -62,15 +63,18 @@ def noise_field(
     clean, noisy
         (H, W, C), alike in size and type.
     low, top
-        Limits of the values, each one number or C of them; a noisy value at or beyond a limit
-        is clipped. Without `top`: 0 and the largest value of the integer type.
+        Values of the levels 0 and 255, each one number or C of them; without `top`, the largest
+        value of the integer type.
+    limits
+        Values at and beyond which a noisy value is clipped; without them, `low` and `top`.
     """
     low = np.asarray(low, np.float32)
     top = np.asarray(np.iinfo(clean.dtype).max if top is None else top, np.float32)
     unit = 255 / (top - low)
     level = (clean.astype(np.float32) - low) * unit
     noise = (noisy.astype(np.float32) - clean.astype(np.float32)) * unit
-    clipped = (noisy <= low) | (noisy >= top)
+    least, greatest = (low, top) if limits is None else map(np.asarray, limits)
+    clipped = (noisy <= least) | (noisy >= greatest)
     channels = (
         _centre(level[..., c], noise[..., c], clipped[..., c]) for c in range(noise.shape[2])
     )

@@ -4,7 +4,7 @@ import base64
 import io
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import cv2
 import jinja2
@@ -75,6 +75,21 @@ def png(picture: npt.NDArray[np.uint8]) -> str:
     """Return an (H, W, 3) R, G, B picture as the data URI of a PNG."""
     _, data = cv2.imencode(".png", picture[..., ::-1])
     return "data:image/png;base64," + base64.b64encode(data.tobytes()).decode("ascii")
+
+
+class View(NamedTuple):
+    """A picture of a page, shown pixel for pixel: see ``views.html``."""
+
+    title: str
+    uri: str
+    width: int
+    height: int
+
+
+def view(title: str, picture: npt.NDArray[np.uint8]) -> View:
+    """Return an (H, W, 3) R, G, B picture to be shown."""
+    height, width, _ = picture.shape
+    return View(title, png(picture), width, height)
 
 
 def figure(

@@ -179,9 +179,8 @@ def _amplification(real: Measured) -> int:
     return int(np.clip(round(SHOWN_STD / max(std, 1e-3)), 1, 16))
 
 
-def _views(look: Look, gain: int) -> list[tuple[str, str, int, int]]:
+def _views(look: Look, gain: int) -> list[page.View]:
     difference = (look.noisy.astype(np.int16) - look.clean) * gain + 128
     shown = np.clip(difference, 0, 255).astype(np.uint8)
-    height, width, _ = shown.shape
     named = (("clean", look.clean), ("noisy", look.noisy), (f"difference × {gain}", shown))
-    return [(title, page.png(picture), width, height) for title, picture in named]
+    return [page.view(title, picture) for title, picture in named]
