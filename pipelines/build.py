@@ -1,5 +1,6 @@
 """Writing one shard of a corpus: pixels first, then parameters and images, the manifest last."""
 
+import contextlib
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -81,20 +82,21 @@ def store(
     """
     start = time.perf_counter()
     specs = pixel_specs(developer, plan)
-    builders = {spec.name: ShardBuilder(storage, spec, shard) for spec in specs}
     # Zeros stand in for samples that could not be made: every chunk of a shard is there.
     blank = {spec.name: np.zeros(spec.chunk[1:], spec.stored) for spec in specs}
     lazy = developer.tile.name if developer.recipe.lazy else None
     facts: list[ImageFacts] = []
     rows: list[bytes] = []
     digests: list[bytes] = []
-    for item in items:
-        if isinstance(item, ImageFacts):
-            facts.append(item)
-            continue
-        rows.append(item.rows.tobytes())
-        digests += _store(item, builders, blank, lazy)
-    written = sum(builder.finish() for builder in builders.values())
+    with contextlib.ExitStack() as stack:
+        builders = {s.name: stack.enter_context(ShardBuilder(storage, s, shard)) for s in specs}
+        for item in items:
+            if isinstance(item, ImageFacts):
+                facts.append(item)
+                continue
+            rows.append(item.rows.tobytes())
+            digests += _store(item, builders, blank, lazy)
+        written = sum(builder.finish() for builder in builders.values())
     table = parameters.table(b"".join(rows))
     written += _write_parameters(storage, plan, table, shard)
     written += _write_images(storage, plan, facts)

@@ -217,6 +217,8 @@ def synthesize(
             if on_shard:
                 done = total - left + sum(len(corpus.rows_of(m.shard)) for m in made)
                 on_shard(_progress(made, done, total, start))
+    # A killed client's workers may have lived on when this run began.
+    clean_partials(storage)
     after = Corpus(storage)
     return Summary(
         path=str(out),

@@ -31,6 +31,22 @@ class StoredObject(Protocol):
         """Return up to the last `length` bytes."""
 
 
+class ObjectWriter(Protocol):
+    """One object being written, piece by piece; it appears whole or not at all."""
+
+    def append(self, parts: Sequence[bytes]) -> None:
+        """Add `parts`, one after the other."""
+
+    def commit(self, *, durable: bool = False) -> None:
+        """Let the object appear.
+
+        With `durable` the bytes are on the disk before: a power cut cannot take them back.
+        """
+
+    def discard(self) -> None:
+        """Leave nothing behind, unless the object has appeared."""
+
+
 class Storage(ABC):
     """A place for a corpus. Picklable; `url` names it in messages."""
 
@@ -45,12 +61,17 @@ class Storage(ABC):
         """Open an object for random access; None if there is none."""
 
     @abstractmethod
-    def write(self, key: str, parts: Sequence[bytes], *, durable: bool = False) -> None:
-        """Store `parts`, one after the other, as one object that appears whole or not at all.
+    def writer(self, key: str) -> ObjectWriter:
+        """Begin an object."""
 
-        With `durable` the bytes are on the disk before the object appears: a power cut cannot take
-        them back.
-        """
+    def write(self, key: str, parts: Sequence[bytes], *, durable: bool = False) -> None:
+        """Store `parts`, one after the other, as one object."""
+        writer = self.writer(key)
+        try:
+            writer.append(parts)
+            writer.commit(durable=durable)
+        finally:
+            writer.discard()
 
     @abstractmethod
     def keys(self) -> Iterator[str]:
@@ -84,21 +105,9 @@ class LocalStorage(Storage):
             except FileNotFoundError:
                 return None
 
-    def write(self, key: str, parts: Sequence[bytes], *, durable: bool = False) -> None:
-        """See :meth:`Storage.write`."""
-        # Plain strings: a path object takes as long as a small file's system calls.
-        path = f"{self.path}/{key}"
-        partial = partial_name(path)
-        with storage_errors(self.url, "write"):
-            try:
-                _write_file(partial, parts, durable)
-                os.replace(partial, path)  # noqa: PTH105
-                if durable:
-                    _sync_folder(os.path.dirname(path))  # noqa: PTH120
-            except BaseException:
-                with suppress(OSError):
-                    os.unlink(partial)  # noqa: PTH108
-                raise
+    def writer(self, key: str) -> ObjectWriter:
+        """See :meth:`Storage.writer`."""
+        return _LocalWriter(self.url, f"{self.path}/{key}")
 
     def keys(self) -> Iterator[str]:
         """See :meth:`Storage.keys`."""
@@ -141,12 +150,9 @@ class RemoteStorage(Storage):
         """See :meth:`Storage.open`."""
         return _RemoteObject(self, key) if sync(self._store.exists(key)) else None
 
-    def write(self, key: str, parts: Sequence[bytes], *, durable: bool = False) -> None:
-        """See :meth:`Storage.write`."""
-        # A put is atomic and durable by itself in every object store.
-        whole = default_buffer_prototype().buffer.from_bytes(b"".join(parts))
-        with storage_errors(self.url, "write"):
-            sync(self._store.set(key, whole))
+    def writer(self, key: str) -> ObjectWriter:
+        """See :meth:`Storage.writer`."""
+        return _RemoteWriter(self, key)
 
     def keys(self) -> Iterator[str]:
         """See :meth:`Storage.keys`."""
@@ -156,6 +162,12 @@ class RemoteStorage(Storage):
     def zarr(self) -> Store:
         """See :meth:`Storage.zarr`."""
         return self._store
+
+    def _put(self, key: str, data: bytes) -> None:
+        # A put is atomic and durable by itself in every object store.
+        whole = default_buffer_prototype().buffer.from_bytes(data)
+        with storage_errors(self.url, "write"):
+            sync(self._store.set(key, whole))
 
     def _get(self, key: str, part: ByteRequest | None) -> bytes | None:
         with storage_errors(self.url, "read"):
@@ -243,26 +255,78 @@ class _RemoteObject:
         return self._storage._get(self._key, SuffixByteRequest(length)) or b""
 
 
+class _LocalWriter:
+    """A file under a temporary name.
+
+    Chunks go to the file as they come: memory that was just used is cheaper than a shard's worth of
+    fresh pages. Paths are plain strings: an object takes as long as a small file's system calls.
+    """
+
+    def __init__(self, url: str, path: str) -> None:
+        self._url, self._path, self._partial = url, path, partial_name(path)
+        flags = os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_CLOEXEC
+        with storage_errors(url, "write"):
+            self._fd = os.open(self._partial, flags, 0o666)
+
+    def append(self, parts: Sequence[bytes]) -> None:
+        with storage_errors(self._url, "write"):
+            _write_all(self._fd, parts)
+
+    def commit(self, *, durable: bool = False) -> None:
+        with storage_errors(self._url, "write"):
+            if durable:
+                os.fsync(self._fd)
+            self._close()
+            os.replace(self._partial, self._path)  # noqa: PTH105
+            self._partial = ""
+            if durable:
+                _sync_folder(os.path.dirname(self._path))  # noqa: PTH120
+
+    def discard(self) -> None:
+        with suppress(OSError):
+            self._close()
+        if self._partial:
+            with suppress(OSError):
+                os.unlink(self._partial)  # noqa: PTH108
+            self._partial = ""
+
+    def _close(self) -> None:
+        fd, self._fd = self._fd, -1
+        if fd >= 0:
+            os.close(fd)
+
+
+class _RemoteWriter:
+    """Parts that are put together: an object store takes an object whole."""
+
+    def __init__(self, storage: RemoteStorage, key: str) -> None:
+        self._storage, self._key = storage, key
+        self._parts: list[bytes] = []
+
+    def append(self, parts: Sequence[bytes]) -> None:
+        self._parts += parts
+
+    def commit(self, *, durable: bool = False) -> None:
+        self._storage._put(self._key, b"".join(self._parts))
+
+    def discard(self) -> None:
+        self._parts.clear()
+
+
 _IOV_MAX = os.sysconf("SC_IOV_MAX")
 
 
-def _write_file(path: str, parts: Sequence[bytes], durable: bool) -> None:
-    fd = os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_CLOEXEC, 0o666)
-    try:
-        waiting = [memoryview(part) for part in parts if len(part)]
-        start = 0
-        while start < len(waiting):
-            done = os.writev(fd, waiting[start : start + _IOV_MAX])
-            # A short write is normal for large vectors and on a disk that is nearly full.
-            while done:
-                taken = min(done, len(waiting[start]))
-                waiting[start] = waiting[start][taken:]
-                done -= taken
-                start += not waiting[start]
-        if durable:
-            os.fsync(fd)
-    finally:
-        os.close(fd)
+def _write_all(fd: int, parts: Sequence[bytes]) -> None:
+    waiting = [memoryview(part) for part in parts if len(part)]
+    start = 0
+    while start < len(waiting):
+        done = os.writev(fd, waiting[start : start + _IOV_MAX])
+        # A short write is normal for large vectors and on a disk that is nearly full.
+        while done:
+            taken = min(done, len(waiting[start]))
+            waiting[start] = waiting[start][taken:]
+            done -= taken
+            start += not waiting[start]
 
 
 def _sync_folder(path: str) -> None:

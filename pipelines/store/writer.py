@@ -3,18 +3,20 @@
 Partial writes of a shard by several tasks lose data without a word, so there is no way to make one.
 """
 
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 import numpy.typing as npt
 
 from pipelines.store.codec import ABSENT, encode_chunk, encode_index
 from pipelines.store.layout import ArraySpec
-from pipelines.store.storage import Storage
+from pipelines.store.storage import ObjectWriter, Storage
 
 
 class ShardBuilder:
-    """Makes one shard chunk by chunk; only encoded chunks are held until :meth:`finish`.
+    """Makes one shard chunk by chunk; it appears with :meth:`finish`.
+
+    A context manager: what was not finished at its end leaves nothing behind.
 
     Parameters
     ----------
@@ -39,8 +41,15 @@ class ShardBuilder:
         self._storage, self._spec, self._index = storage, spec, index
         self._chunks = -(-len(spec.rows_of(index)) // spec.chunk[0])
         self._entries = np.full((spec.slots, 2), ABSENT, np.uint64)
-        self._parts: list[bytes] = []
+        self._writer: ObjectWriter | None = None
         self._added = self._bytes = 0
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        if self._writer is not None:
+            self._writer.discard()
 
     def add(self, chunk: npt.NDArray[Any]) -> None:
         """Encode the next chunk: C-contiguous, of the array's type; the buffer may then be reused.
@@ -57,7 +66,7 @@ class ShardBuilder:
         body, crc = encode_chunk(self._spec, chunk)
         length = len(body) + len(crc)
         self._entries[self._added] = self._bytes, length
-        self._parts += (body, crc)
+        self._open().append((body, crc))
         self._added += 1
         self._bytes += length
 
@@ -76,9 +85,16 @@ class ShardBuilder:
                 f"{self._spec.name}: shard {self._index} has {self._added} of {self._chunks} chunks"
             )
         index = encode_index(self._entries)
-        key = self._spec.key(self._index)
-        self._storage.write(key, [*self._parts, index], durable=durable)
+        writer = self._open()
+        writer.append((index,))
+        writer.commit(durable=durable)
         return self._bytes + len(index)
+
+    def _open(self) -> ObjectWriter:
+        """Return the shard's object, begun with the first chunk."""
+        if self._writer is None:
+            self._writer = self._storage.writer(self._spec.key(self._index))
+        return self._writer
 
 
 def write_shard(
@@ -99,11 +115,11 @@ def write_shard(
         If it cannot be written.
     """
     _require_rows(spec, index, block)
-    builder = ShardBuilder(storage, spec, index)
     step = spec.chunk[0]
-    for first in range(0, len(block), step):
-        builder.add(_whole_chunk(spec, block[first : first + step]))
-    return builder.finish(durable=durable)
+    with ShardBuilder(storage, spec, index) as builder:
+        for first in range(0, len(block), step):
+            builder.add(_whole_chunk(spec, block[first : first + step]))
+        return builder.finish(durable=durable)
 
 
 def write_chunk(

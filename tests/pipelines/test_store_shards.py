@@ -215,17 +215,17 @@ def test_only_whole_shards_of_the_right_kind_are_written(tmp_path):
         write_shard(storage, plain, 0, data[:1])
     with pytest.raises(ValueError, match="write_shard"):
         write_chunk(storage, spec, 0, data[:4])
-    builder = ShardBuilder(storage, spec, 1)
-    with pytest.raises(ValueError, match=r"not .* float64"):
-        builder.add(np.zeros((5, 7)))
-    with pytest.raises(ValueError, match="C-contiguous"):
-        builder.add(np.zeros((7, 5), np.uint16).T)
-    builder.add(data[4])
-    with pytest.raises(ValueError, match="1 of 2"):
-        builder.finish()
-    builder.add(data[5])
-    with pytest.raises(ValueError, match="full"):
+    with ShardBuilder(storage, spec, 1) as builder:
+        with pytest.raises(ValueError, match=r"not .* float64"):
+            builder.add(np.zeros((5, 7)))
+        with pytest.raises(ValueError, match="C-contiguous"):
+            builder.add(np.zeros((7, 5), np.uint16).T)
+        builder.add(data[4])
+        with pytest.raises(ValueError, match="1 of 2"):
+            builder.finish()
         builder.add(data[5])
+        with pytest.raises(ValueError, match="full"):
+            builder.add(data[5])
     assert list((tmp_path / "x" / "clean").iterdir()) == [tmp_path / "x" / "clean" / "zarr.json"]
 
 
