@@ -10,7 +10,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-BENCHES = ("noise", "picture_noise", "isp", "isp_torch", "store", "pipeline")
+BENCHES = ("noise", "picture_noise", "isp", "isp_torch", "finish", "store", "pipeline")
 
 
 def main() -> int:

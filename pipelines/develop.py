@@ -228,7 +228,9 @@ class Developer:
 
     def _finish(self, row: np.void) -> FinishParameters:
         """Return what is done to the noisy picture."""
-        return finishing.parameters_of(row, self.recipe.finish)
+        recipe = self.recipe
+        isp = isp_parameters(row, recipe.demosaic, recipe.gamma)
+        return finishing.parameters_of(row, recipe, isp)
 
     def _before(self, row: np.void) -> FinishParameters:
         """Return what is done to the clean one."""

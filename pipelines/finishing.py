@@ -5,6 +5,7 @@ behind the corner of its tile's core, so the record needs the corner alone.
 """
 
 import math
+from typing import Any
 
 import numpy as np
 
@@ -17,7 +18,7 @@ from noisegen.isp.parameters import (
     FinishParameters,
     IspParameters,
 )
-from noisegen.isp.rendered_noise import rendered_noise
+from noisegen.isp.rendered_noise import luma_curve, rendered_noise
 from pipelines.recipe import Recipe
 from pipelines.tables import Range, ends
 from pipelines.tables.finish import Finish
@@ -31,9 +32,7 @@ def draw(row: np.void, recipe: Recipe, isp: IspParameters) -> dict[str, float]:
     u = random.generator(recipe.seed, random.Stream.FINISH, image, number).random(7).tolist()
     luma, chroma = _between(table.luma, u[0]), _between(table.chroma, u[1])
     if luma or chroma:
-        # The noise of the input as it is rendered: with what it was multiplied back by.
-        ratio = float(row["exposure_ratio"]) if recipe.amplify else 1.0
-        noise = rendered_noise(row["shot"] * ratio, row["read"] * ratio**2, isp)
+        noise = rendered_noise(*_figures(row, recipe), isp)
         drawn["nr_luma"] = min(luma * noise.luma, FINISH_LIMITS["luma"][1])
         drawn["nr_chroma"] = min(chroma * noise.chroma, FINISH_LIMITS["chroma"][1])
     drawn["sharpen"] = _between(table.sharpen, u[2])
@@ -48,8 +47,10 @@ def draw(row: np.void, recipe: Recipe, isp: IspParameters) -> dict[str, float]:
     return drawn
 
 
-def parameters_of(row: np.void, table: Finish) -> FinishParameters:
+def parameters_of(row: np.void, recipe: Recipe, isp: IspParameters) -> FinishParameters:
     """Return the finish that a row of the table records."""
+    table = recipe.finish
+    is_filtered = row["nr_luma"] > 0 or row["nr_chroma"] > 0
     sharpen, quality = float(row["sharpen"]), int(row["jpeg_quality"])
     return FinishParameters(
         luma=float(row["nr_luma"]),
@@ -61,6 +62,7 @@ def parameters_of(row: np.void, table: Finish) -> FinishParameters:
         resize=float(row["resize"]),
         quality=quality or None,
         subsampling=SUBSAMPLINGS[int(row["jpeg_subsampling"])],
+        noise=luma_curve(*_figures(row, recipe), isp) if is_filtered else (),
     )
 
 
@@ -98,6 +100,12 @@ def halo(table: Finish) -> int:
 def window(y: int, x: int, patch: int, resize: float) -> Window:
     """Return a patch's window in the finished picture; (y, x) is its corner in the frame."""
     return Window(math.ceil(y / resize), math.ceil(x / resize), patch, patch)
+
+
+def _figures(row: np.void, recipe: Recipe) -> tuple[Any, Any]:
+    """Return shot and read noise of the input as it is rendered: it may be multiplied back."""
+    ratio = float(row["exposure_ratio"]) if recipe.amplify else 1.0
+    return row["shot"] * ratio, row["read"] * ratio**2
 
 
 def _between(value: float | Range, u: float) -> float:

@@ -23,7 +23,11 @@ RUN_OPTIONS = (
     metavar="FILE.toml",
     help="Recipe to start from; the options below change it.",
 )
-@click.option("--preset", metavar="NAME", help="Named recipe to start from: published or raw-only.")
+@click.option(
+    "--preset",
+    metavar="NAME",
+    help="Named recipe to start from: published, camera-jpeg, phone-jpeg or raw-only.",
+)
 @click.option(
     "--set",
     "settings",

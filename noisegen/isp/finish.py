@@ -42,9 +42,6 @@ from noisegen.kernels import finish as kernel
 BAND = 1 << 16
 """Pixels that are filtered at a time: their planes stay in cache."""
 
-WEAKEST = 1e-5
-"""Least strength of a filter that is on, less than a code of 16 bits: its square is not zero."""
-
 _SAMPLING_FACTOR: dict[Subsampling, int] = {
     "4:4:4": cv2.IMWRITE_JPEG_SAMPLING_FACTOR_444,
     "4:2:2": cv2.IMWRITE_JPEG_SAMPLING_FACTOR_422,
@@ -181,7 +178,8 @@ def _filtered(
     luma = planes[0]
     if p.luma > 0:
         luma = _shrunk(luma, p.luma_radius)
-        kernel.bilateral(planes[0], p.luma_radius, np.float32(max(p.luma, WEAKEST)), luma)
+        sigma = _strength(planes[0], luma.shape, p.luma, p.noise)
+        kernel.bilateral(planes[0], p.luma_radius, sigma, luma)
     if p.sharpen > 0:
         blurred, luma = luma, _shrunk(luma, p.sharpen_reach)
         kernel.unsharp(blurred, _gaussian(p.sharpen_radius), np.float32(p.sharpen), luma)
@@ -189,14 +187,26 @@ def _filtered(
         return planes
     filtered = np.empty((3, *shape), np.float32)
     filtered[0] = _centre(luma, shape)
+    if p.chroma > 0:
+        windows = (shape[0] + 2 * p.chroma_radius, shape[1] + 2 * p.chroma_radius)
+        around = (shape[0] + 2 * p.chroma_reach, shape[1] + 2 * p.chroma_reach)
+        sigma = _strength(planes[0], windows, p.chroma, p.noise)
     for i in (1, 2):
         if p.chroma > 0:
-            around = (shape[0] + 2 * p.chroma_reach, shape[1] + 2 * p.chroma_reach)
-            chroma = _centre(planes[i], around)
-            kernel.guided(chroma, p.chroma_radius, np.float32(max(p.chroma, WEAKEST)), filtered[i])
+            kernel.guided(_centre(planes[i], around), p.chroma_radius, sigma, filtered[i])
         else:
             filtered[i] = _centre(planes[i], shape)
     return filtered if p.resize == 1 else _resized(filtered, (top, left), p.resize, part)
+
+
+def _strength(
+    luma: npt.NDArray[np.float32], shape: tuple[int, int], sigma: float, noise: tuple[float, ...]
+) -> npt.NDArray[np.float32]:
+    """Return the strength of a filter at the pixels of the middle of a plane."""
+    out = np.empty(shape, np.float32)
+    nodes = np.array(noise or (1.0, 1.0), np.float32)
+    kernel.strength(_centre(luma, shape), nodes, np.float32(sigma), out)
+    return out
 
 
 def _resized(

@@ -128,6 +128,9 @@ class FinishParameters:
     luma, chroma
         Strengths of the noise reduction: differences (of Y from 0 to 1, of Cb and Cr from -0.5 to
         0.5) well above it are kept, those below are smoothed. 0 is off.
+    noise
+        Curve that both strengths are multiplied by, over the luma of a pixel: its values at luma 0
+        to 1 in even steps, linear between. Empty: 1 everywhere.
     luma_radius
         Reach of the luma filter in pixels; its spatial weights have a standard deviation of
         ``sqrt(luma_radius / 2)``.
@@ -159,6 +162,7 @@ class FinishParameters:
     resize: float = 1.0
     quality: int | None = None
     subsampling: Subsampling = "4:2:0"
+    noise: tuple[float, ...] = ()
 
     def __post_init__(self) -> None:
         """Check every value."""
@@ -170,6 +174,10 @@ class FinishParameters:
                 raise InputError(f"finish: {_NAMES[name]} {value} is not from {low:g} to {high:g}")
             if name in _WHOLE and value != int(value):
                 raise InputError(f"finish: {_NAMES[name]} {value} is not a whole number")
+        if len(self.noise) == 1 or not all(0 <= value < np.inf for value in self.noise):
+            raise InputError(
+                f"finish: noise {self.noise}: two or more finite values from 0 on are needed"
+            )
         check_option("JPEG subsampling", self.subsampling, SUBSAMPLINGS)
 
     @property

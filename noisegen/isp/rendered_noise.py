@@ -2,7 +2,7 @@
 
 A camera knows its ISO, and scales its noise reduction with it. :func:`rendered_noise` is that
 knowledge: the standard deviations of luma and chroma of an evenly lit grey, to first order, where
-nothing is clipped.
+nothing is clipped. :func:`luma_curve` says how they depend on the grey.
 """
 
 import math
@@ -21,6 +21,12 @@ from noisegen.isp.transfer import CURVES
 
 MIDDLE_GREY = 0.18
 """Linear value of the grey that light meters expect."""
+
+NODES = 33
+"""Steps of :func:`luma_curve`."""
+
+_LEVELS = 64  # greys that the curve is computed at, denser towards black
+_ROUNDING = 1024.0
 
 YCBCR = np.array(
     [
@@ -65,18 +71,60 @@ def rendered_noise(
     """
     if not 0 < level < 1:
         raise InputError(f"grey level {level} is not between 0 and 1")
+    by_light, at_black = _variances(shot, read, parameters)
+    _, slope = _rendered(level, parameters)
+    luma, chroma = (math.sqrt(a * level + b) for a, b in zip(by_light, at_black, strict=True))
+    return RenderedNoise(slope * luma, slope * chroma)
+
+
+def luma_curve(
+    shot: npt.ArrayLike, read: npt.ArrayLike, parameters: IspParameters
+) -> tuple[float, ...]:
+    """Return how the luma noise of greys depends on their luma, relative to a middle grey.
+
+    Parameters
+    ----------
+    shot, read, parameters
+        As in :func:`rendered_noise`.
+
+    Returns
+    -------
+    tuple of float
+        Standard deviations at :data:`NODES` even steps of luma from 0 to 1, that of
+        :data:`MIDDLE_GREY` being 1; 1 throughout without noise. They are rounded, so that
+        processors whose logarithms differ in their last bits agree.
+    """
+    by_light, at_black = _variances(shot, read, parameters)
+    levels = [(i / _LEVELS) ** 3 for i in range(_LEVELS + 1)]
+    places, stds = [], []
+    for level in (*levels, MIDDLE_GREY):
+        place, slope = _rendered(level, parameters)
+        places.append(place)
+        stds.append(slope * math.sqrt(by_light[0] * level + at_black[0]))
+    middle = stds.pop()
+    if middle == 0:
+        return (1.0,) * NODES
+    curve = np.interp(np.linspace(0, 1, NODES), places[:-1], np.array(stds) / middle)
+    return tuple((np.round(curve * _ROUNDING) / _ROUNDING).tolist())
+
+
+def _variances(
+    shot: npt.ArrayLike, read: npt.ArrayLike, parameters: IspParameters
+) -> tuple[tuple[float, float], tuple[float, float]]:
+    """Return the variances of luma and chroma before the curves: times the light, and at black."""
     gains = np.array([parameters.gains["RGB".index(plane[0])] for plane in PLANES])
-    variance = gains**2 * (np.asarray(shot) * level / gains + np.asarray(read))
-    camera = sum(v * share for v, share in zip(variance, _shares(parameters.demosaic), strict=True))
-    to_ycbcr = multiply(YCBCR, parameters.ccm)
-    covariance = multiply(multiply(to_ycbcr, camera), to_ycbcr.T)
-    slope = _slope(level, parameters)
-    luma, cb, cr = (float(covariance[i, i]) for i in range(3))
-    return RenderedNoise(slope * math.sqrt(luma), slope * math.sqrt((cb + cr) / 2))
+    shares, to_ycbcr = _shares(parameters.demosaic), multiply(YCBCR, parameters.ccm)
+    found = []
+    for variance in (gains * np.asarray(shot), gains**2 * np.asarray(read)):
+        camera = sum(v * share for v, share in zip(variance, shares, strict=True))
+        covariance = multiply(multiply(to_ycbcr, camera), to_ycbcr.T)
+        luma, cb, cr = (float(covariance[i, i]) for i in range(3))
+        found.append((luma, (cb + cr) / 2))
+    return found[0], found[1]
 
 
-def _slope(level: float, parameters: IspParameters) -> float:
-    """Return the slope of transfer function and tone curve together."""
+def _rendered(level: float, parameters: IspParameters) -> tuple[float, float]:
+    """Return what transfer function and tone curve make of a level, and their slope there."""
     c = CURVES[parameters.gamma]
     if level >= c.threshold:
         value = c.scale * math.pow(level, c.exponent) - c.offset
@@ -86,7 +134,7 @@ def _slope(level: float, parameters: IspParameters) -> float:
     for _ in range(2):
         slope *= 1 + parameters.alpha * (1 - 2 * value)
         value += parameters.alpha * value * (1 - value)
-    return slope
+    return value, slope
 
 
 @lru_cache

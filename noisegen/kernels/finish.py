@@ -25,6 +25,9 @@ f4, i4 = np.float32, np.int32
 CUBIC_REACH = 2
 """Reach of the cubic resampling kernel, in output pixels."""
 
+WEAKEST = f4(1e-5)
+"""Least strength of a filter that is on, less than a code of 16 bits: its square is not zero."""
+
 _TO_UNIT = f4(1 / 65535)
 _KR, _KG, _KB = f4(0.299), f4(0.587), f4(0.114)
 _B_OF_CB, _R_OF_CR = f4(1.772), f4(1.402)
@@ -102,6 +105,33 @@ def store(planes, greatest, blue_first, out):
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
+def strength(luma, nodes, sigma, out):
+    """Write the strength of a filter at each pixel: sigma times the curve of its luma.
+
+    Parameters
+    ----------
+    luma
+        (rows, columns) float32.
+    nodes
+        (n,) float32 values of the curve at n even steps of luma from 0 to 1, linear between; n is 2
+        or more.
+    sigma
+        float32.
+    out
+        (rows, columns) float32, written; never below :data:`WEAKEST`.
+    """
+    last = f4(nodes.size - 1)
+    for y in range(luma.shape[0]):
+        row, target = luma[y], out[y]
+        for x in range(row.size):
+            place = min(max(row[x], f4(0)), f4(1)) * last
+            node = min(i4(place), i4(nodes.size - 2))
+            part = place - f4(node)
+            value = nodes[node] + part * (nodes[node + 1] - nodes[node])
+            target[x] = max(sigma * value, WEAKEST)
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
 def bilateral(plane, radius, sigma, out):
     """Smooth a plane where it is flat.
 
@@ -116,7 +146,7 @@ def bilateral(plane, radius, sigma, out):
     radius
         1 or more.
     sigma
-        float32 above 0, in the units of the plane.
+        (rows, columns) float32 above 0, in the units of the plane.
     out
         (rows, columns) float32, written.
     """
@@ -125,12 +155,13 @@ def bilateral(plane, radius, sigma, out):
     spatial = np.ones(side, np.float32)
     for k in range(1, side):
         spatial[k] = spatial[k - 1] * f4(side - k) / f4(k)
-    narrow = f4(1) / (f4(16) * sigma * sigma)
     change, weight = np.empty(columns, np.float32), np.empty(columns, np.float32)
+    narrow = np.empty(columns, np.float32)
     for y in range(rows):
         centre = plane[y + radius, radius : radius + columns]
         change[:] = f4(0)
         weight[:] = spatial[radius] * spatial[radius]
+        _narrow_row(sigma[y], narrow)
         for dy in range(side):
             for dx in range(side):
                 if dy == radius and dx == radius:
@@ -151,7 +182,8 @@ def guided(plane, radius, sigma, out):
     radius
         Of the square windows, 1 or more.
     sigma
-        float32 above 0: windows that vary by less are smoothed (``sqrt(ε)`` of the paper).
+        (rows + 2 radius, columns + 2 radius) float32 above 0: windows around a pixel that vary by
+        less are smoothed (``sqrt(ε)`` of the paper).
     out
         (rows, columns) float32, written.
     """
@@ -161,14 +193,13 @@ def guided(plane, radius, sigma, out):
     across = np.empty((2, plane.shape[1]), np.float32)
     mean, square = np.empty(wide, np.float32), np.empty(wide, np.float32)
     share = f4(1) / f4(side * side)
-    epsilon = sigma * sigma
     for k in range(rows + 2 * radius):
         across[:] = f4(0)
         for dy in range(side):
             _add_moments(plane[k + dy], across[0], across[1])
         _box_row(across[0], side, mean)
         _box_row(across[1], side, square)
-        _line_row(mean, square, share, epsilon, slope[k % side], offset[k % side])
+        _line_row(mean, square, share, sigma[k], slope[k % side], offset[k % side])
         if k < 2 * radius:
             continue
         y = k - 2 * radius
@@ -294,10 +325,16 @@ def _copy_pixel(planes, y, source, target):
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
+def _narrow_row(sigma, narrow):
+    for x in range(sigma.size):
+        narrow[x] = f4(1) / (f4(16) * sigma[x] * sigma[x])
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
 def _add_neighbour(centre, neighbour, narrow, spatial, change, weight):
     for x in range(centre.size):
         difference = neighbour[x] - centre[x]
-        near = max(f4(1) - difference * difference * narrow, f4(0))
+        near = max(f4(1) - difference * difference * narrow[x], f4(0))
         near = near * near
         near = near * near
         near = near * near * spatial
@@ -339,12 +376,12 @@ def _box_row(row, side, out):
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def _line_row(mean, square, share, epsilon, slope, offset):
+def _line_row(mean, square, share, sigma, slope, offset):
     """Write a and b of the guided filter (He et al., eq. 5 with p = I) from window sums."""
     for x in range(slope.size):
         m = mean[x] * share
         variance = max(square[x] * share - m * m, f4(0))
-        a = variance / (variance + epsilon)
+        a = variance / (variance + sigma[x] * sigma[x])
         slope[x] = a
         offset[x] = m - a * m
 

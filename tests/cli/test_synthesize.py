@@ -13,6 +13,7 @@ from noisegen.cli import main, progress
 from noisegen.cli.synthesize import RUN_OPTIONS
 from noisegen.cli.synthesize import command as synthesize
 from noisegen.raw import write_dng
+from pipelines import presets
 from pipelines.recipe import Recipe
 from pipelines.run import Progress
 from pipelines.tables import Table
@@ -65,6 +66,18 @@ def test_every_option_reaches_the_recipe(run, tmp_path):
         "exposure_ratio": (2.0, 4.0), "amplify": True, "seed": 7,
         "source_options": {"size": 96}, "without": ("read", "shot"),
     }  # fmt: skip
+
+
+def test_every_preset_is_named_in_the_help_and_overridden_key_by_key(run, tmp_path):
+    described = "".join(run("synthesize", "--help").output.split())
+    assert all(name in described for name in presets.names())
+    out = tmp_path / "c.zarr"
+    options = ["--preset", "camera-jpeg", "--set", "finish.quality=none"]
+    run("synthesize", "--out", out, *SMALL, *options)
+    recipe = pipelines.open(out).recipe
+    preset = presets.read("camera-jpeg")
+    assert (recipe.preset, recipe.camera) == ("camera-jpeg", preset["camera"])
+    assert (recipe.finish.quality, recipe.finish.luma) == ("none", tuple(preset["finish"]["luma"]))
 
 
 def test_the_finish_is_set_key_by_key(run, tmp_path):

@@ -46,6 +46,7 @@ def cases(draw):
         resize=draw(st.sampled_from([1.0, 1.37, 2.0, 3.9])),
         quality=draw(st.sampled_from([None, 60, 95])),
         subsampling=draw(st.sampled_from(SUBSAMPLINGS)),
+        noise=draw(st.sampled_from([(), (3.0, 1.0, 0.0)])),
     )
     size = finished_size(FRAME, parameters.resize)
     window = []
@@ -175,6 +176,16 @@ def test_noise_is_reduced_where_it_is_asked_for_and_edges_stay():
     assert step == pytest.approx(0.5, abs=0.005)
 
 
+def test_strengths_follow_the_curve_of_the_noise():
+    rng = np.random.default_rng(4)
+    levels = np.where(np.arange(200)[None, :, None] < 100, 0.1, 0.9)
+    codes = ((levels + rng.normal(0, 0.01, (200, 200, 3))) * 65535).astype(np.uint16)
+    dark, bright = np.s_[20:-20, 20:80], np.s_[20:-20, 120:180]
+    out = finish(codes, FinishParameters(luma=0.03, chroma=0.03, noise=(1.0, 0.0, 0.0)), bits=16)
+    assert out[dark].std() < 0.6 * codes[dark].std()
+    assert out[bright].std() > 0.99 * codes[bright].std()
+
+
 def test_stages_come_in_their_order():
     every = {"luma": 0.1, "chroma": 0.1, "sharpen": 0.7, "resize": 1.37, "quality": 80}
     step_by_step = PICTURE
@@ -211,6 +222,8 @@ def test_resizing_keeps_the_mean_and_takes_away_what_is_too_fine():
         ({"sharpen": -1.0}, "sharpen -1.0 is not from 0 to 5"),
         ({"sharpen_radius": 0.0}, "sharpen radius 0.0 is not from 0.3 to 5"),
         ({"resize": 0.5}, "resize 0.5 is not from 1 to 8"),
+        ({"noise": (1.0,)}, "two or more finite values"),
+        ({"noise": (1.0, -1.0)}, "two or more finite values"),
         ({"subsampling": "4:1:1"}, "no JPEG subsampling is called '4:1:1'"),
     ],
 )

@@ -7,7 +7,7 @@ from noisegen import cfa
 from noisegen.errors import InputError
 from noisegen.isp.bulk import render
 from noisegen.isp.parameters import DEMOSAICS, GAMMAS, IspParameters
-from noisegen.isp.rendered_noise import YCBCR, rendered_noise
+from noisegen.isp.rendered_noise import NODES, YCBCR, luma_curve, rendered_noise
 
 MATRIX = ((0.7161, 0.2475, 0.0364), (0.2759, 0.9854, -0.2613), (0.0253, -0.2454, 1.2201))
 SHOT = np.array([4e-4, 3e-4, 5e-4, 3.2e-4])
@@ -41,6 +41,23 @@ def test_noise_grows_with_the_sensor_noise_alone():
     twice = rendered_noise(4 * SHOT, 4 * READ, parameters)
     np.testing.assert_allclose(twice, 2 * np.array(once), rtol=1e-12)
     assert rendered_noise(0 * SHOT, 0 * READ, parameters) == (0, 0)
+
+
+def test_the_curve_is_the_prediction_at_each_grey():
+    parameters = IspParameters((2.1, 1.0, 1.5), MATRIX, alpha=0.4)
+    curve = luma_curve(SHOT, READ, parameters)
+    assert len(curve) == NODES
+    middle = rendered_noise(SHOT, READ, parameters).luma
+    for level in (0.001, 0.02, 0.18, 0.6):
+        luma = render(
+            np.full((8, 8), round(60000 * level), np.uint16),
+            "RGGB", (0.0,) * 4, 60000.0, IspParameters((1, 1, 1), MATRIX, alpha=0.4), bits=16,
+        ).mean() / 65535  # fmt: skip
+        expected = rendered_noise(SHOT, READ, parameters, level).luma / middle
+        found = np.interp(luma, np.linspace(0, 1, NODES), curve)
+        # linear between 33 nodes
+        assert found == pytest.approx(expected, rel=0.05)
+    assert luma_curve(0 * SHOT, 0 * READ, parameters) == (1.0,) * NODES
 
 
 @pytest.mark.parametrize("level", [0.0, 1.0, -1.0])

@@ -43,8 +43,19 @@ def bilateral_by_definition(plane, radius, sigma):
 @pytest.mark.parametrize("sigma", [0.01, 0.05, 1.0])
 def test_bilateral_is_its_definition(radius, sigma):
     plane = picture()
-    ours = filtered(finish.bilateral, plane, radius, radius, np.float32(sigma))
-    np.testing.assert_allclose(ours, bilateral_by_definition(plane, radius, sigma), atol=CLOSE)
+    strengths = sigma * RNG.uniform(0.5, 2, (37 - 2 * radius, 41 - 2 * radius)).astype(np.float32)
+    ours = filtered(finish.bilateral, plane, radius, radius, strengths)
+    expected = bilateral_by_definition(plane, radius, strengths[..., None, None])
+    np.testing.assert_allclose(ours, expected, atol=CLOSE)
+
+
+def test_strength_follows_the_curve_over_the_luma():
+    luma = np.linspace(-0.5, 1.5, 400, dtype=np.float32).reshape(20, 20)
+    nodes = np.array([2.0, 0.5, 1.0, 0.0], np.float32)
+    out = np.empty_like(luma)
+    finish.strength(luma, nodes, np.float32(0.1), out)
+    expected = np.maximum(0.1 * np.interp(luma, np.linspace(0, 1, 4), nodes), 1e-5)
+    np.testing.assert_allclose(out, expected, rtol=1e-4)
 
 
 def test_the_range_weight_is_nearly_gaussian():
@@ -60,11 +71,13 @@ def test_guided_is_the_guided_filter(radius, sigma):
     side, exact = 2 * radius + 1, plane.astype(float)
     mean = uniform_filter(exact, side)
     variance = uniform_filter(exact**2, side) - mean**2
-    a = variance / (variance + sigma**2)
+    strengths = sigma * RNG.uniform(0.5, 2, plane.shape).astype(np.float32)
+    a = variance / (variance + strengths.astype(float) ** 2)
     b = mean - a * mean
     expected = uniform_filter(a, side) * exact + uniform_filter(b, side)
     inside = (slice(2 * radius, -2 * radius),) * 2
-    ours = filtered(finish.guided, plane, 2 * radius, radius, np.float32(sigma))
+    windows = np.ascontiguousarray(strengths[radius:-radius, radius:-radius])
+    ours = filtered(finish.guided, plane, 2 * radius, radius, windows)
     # The variance is a difference of float32 sums, 1e-7 off, beside the square of sigma.
     np.testing.assert_allclose(ours, expected[inside], atol=CLOSE + 2e-8 / sigma)
 
@@ -145,7 +158,8 @@ digest = hashlib.sha256()
 for resize in (1.0, 1.37):
     for luma, chroma in ((0.03, 0.05), (1.0, 0.7)):
         parameters = FinishParameters(
-            luma=luma, luma_radius=2, chroma=chroma, sharpen=0.6, resize=resize
+            luma=luma, luma_radius=2, chroma=chroma, sharpen=0.6, resize=resize,
+            noise=(3.0, 1.0, 0.5),
         )
         for bits in (8, 16):
             digest.update(finish(picture, parameters, bits=bits).tobytes())

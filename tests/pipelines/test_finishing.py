@@ -46,7 +46,7 @@ def test_a_sample_is_the_crop_of_the_finished_frame(small, table):
         corner = row.copy()
         corner["y"] = corner["x"] = 0
         (noisy,) = developer.noisy_tiles(np.array([[corner]]), tile[None], np.array([size]))
-        found = finishing.parameters_of(row, made.finish)
+        found = finishing.parameters_of(row, made, isp_parameters(row, made.demosaic, made.gamma))
         before = FinishParameters(resize=found.resize)
         clean = found if made.finish.target == "finished" else before
         mosaics = {
