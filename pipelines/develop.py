@@ -229,14 +229,18 @@ class Developer:
     def _finish(self, row: np.void) -> FinishParameters:
         """Return what is done to the noisy picture."""
         recipe = self.recipe
+        if not recipe.finish.is_on:
+            return _UNFINISHED
         isp = isp_parameters(row, recipe.demosaic, recipe.gamma)
         return finishing.parameters_of(row, recipe, isp)
 
     def _before(self, row: np.void) -> FinishParameters:
         """Return what is done to the clean one."""
-        finish = self._finish(row)
-        as_noisy = self.recipe.finish.target == "finished"
-        return finish if as_noisy else FinishParameters(resize=finish.resize)
+        if self.recipe.finish.target == "finished":
+            return self._finish(row)
+        if self.recipe.finish.shrinks:
+            return FinishParameters(resize=float(row["resize"]))
+        return _UNFINISHED
 
     def _pictures(
         self,
@@ -295,6 +299,9 @@ class Developer:
             cut=cut,
             out=out,
         )
+
+
+_UNFINISHED = FinishParameters()
 
 
 def _each(arrays: npt.NDArray[Any], draws: int) -> npt.NDArray[Any]:
