@@ -1,14 +1,15 @@
 """Sensor noise on a 12 MP frame, uint16 in and out, one core, against NumPy.
 
 Run ``python -m benchmarks.noise [OUT.json]``. Bars: ``heteroscedastic`` 7, ``poisson-gaussian`` 20.
-The other lines have no bar; they show what planes that differ, dark frames and ELD's terms cost.
+The other lines have no bar; they show what planes that differ, dark frames, ELD's terms
+and a camera's body cost.
 """
 
 import numpy as np
 
 from benchmarks import frames, harness
-from noisegen.random import counter
-from noisegen.sensor import Levels, NoiseParameters, add_noise, get
+from noisegen.random import body_counter, counter
+from noisegen.sensor import BodyParameters, Levels, NoiseParameters, add_noise, get
 
 BLACK, WHITE, GAIN, READ = 512, 16383, 4.0, 10.0  # DN, DN per electron: about ISO 1600
 LEVELS = Levels((BLACK,) * 4, WHITE)
@@ -21,6 +22,22 @@ ALIKE = NoiseParameters(
 )
 UNLIKE = NoiseParameters(
     shot=tuple(GAIN * f / (WHITE - BLACK) for f in (1, 1.01, 1.02, 1.03)), read=ALIKE.read
+)
+
+LIGHT = BodyParameters(prnu=0.01)
+EVERYTHING = BodyParameters(
+    prnu=0.01,
+    green_imbalance=0.01,
+    dsnu=1e-4,
+    dark_shading=1e-4,
+    column_fpn=1e-4,
+    column=1e-4,
+    black_level_error=1e-4,
+    hot_pixels=1e-4,
+    hot_charge=0.01,
+    dead_pixels=1e-5,
+    dual_gain_level=0.3,
+    dual_gain_ratio=3.0,
 )
 
 
@@ -41,9 +58,11 @@ def main() -> None:
         )
         return np.clip(np.rint(noisy + BLACK), 0, WHITE).astype(np.uint16)
 
-    def ours(name: str, parameters: NoiseParameters, mosaic: np.ndarray) -> object:
-        where = counter(1, 1)
-        return add_noise(mosaic, LEVELS, get(name), parameters, LEVELS, "RGGB", where, out=out)
+    def ours(
+        name: str, parameters: NoiseParameters, mosaic: np.ndarray, body: BodyParameters | None
+    ) -> object:
+        arguments = (mosaic, LEVELS, get(name), parameters, LEVELS, "RGGB", counter(1, 1))
+        return add_noise(*arguments, out=out, body=body, body_counter=body_counter(1, 1, 1))
 
     lines = {
         "heteroscedastic": (normals, "heteroscedastic", ALIKE, frame),
@@ -58,11 +77,16 @@ def main() -> None:
             lambda: poisson_gaussian(dark), "poisson-gaussian", ALIKE, dark,
         ),
         "eld": (lambda: poisson_gaussian(frame), "eld", ALIKE, frame),
+        "heteroscedastic, PRNU": (normals, "heteroscedastic", ALIKE, frame, LIGHT),
+        "poisson-gaussian, whole body": (
+            lambda: poisson_gaussian(frame), "poisson-gaussian", ALIKE, frame, EVERYTHING,
+        ),
     }  # fmt: skip
     results: dict[str, object] = {}
-    for line, (baseline, name, parameters, mosaic) in lines.items():
+    for line, (baseline, name, parameters, mosaic, *body) in lines.items():
+        of = body[0] if body else None
         measured = harness.ratio(
-            baseline, lambda n=name, p=parameters, m=mosaic: ours(n, p, m), rounds=7
+            baseline, lambda n=name, p=parameters, m=mosaic, b=of: ours(n, p, m, b), rounds=7
         )
         measured["megapixels_per_second"] = frame.size / 1e6 / measured["subject_seconds"]
         results[line] = measured

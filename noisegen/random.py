@@ -6,7 +6,8 @@ Three kinds of generator, and no others anywhere in the project:
   draws everything that is not a pixel: places of crops, ISO, white balance, exposure, scenes.
 * :func:`counter` gives the key and the fixed counter words of the Philox 4x32-10 field that the
   kernels of :mod:`noisegen.kernels` evaluate at a pixel's place in the full frame. The noise of a
-  pixel is so a function of (seed, sample, draw, stream, y, x) alone.
+  pixel is so a function of (seed, sample, draw, stream, y, x) alone. :func:`body_counter` does the
+  same for the fixed pattern of a camera body, a function of (seed, camera, body, stream, y, x).
 * :func:`torch_generator` seeds torch's own generators, for noise drawn on batches in training. The
   numbers depend on the device and on the version of torch. :func:`published_torch_generator` is
   theirs alone who repeat published noise.
@@ -16,6 +17,7 @@ References
 J. Salmon et al., "Parallel random numbers: as easy as 1, 2, 3", SC 2011.
 """
 
+import hashlib
 from enum import IntEnum
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -37,6 +39,8 @@ class Stream(IntEnum):
     VERIFY = 7
     TRAINING = 8
     SPLIT = 9
+    BODY = 10
+    DARK_FRAME = 11
     WEIGHTS = 20
     REALISM = 30
     STRENGTH = 32
@@ -50,9 +54,27 @@ class Field(IntEnum):
     READ = 2
     ROW = 3
     SHOT_DARK = 4
+    COLUMN = 5
+    FRAME = 6
     PICTURE_1 = 16
     PICTURE_2 = 17
     PICTURE_3 = 18
+
+
+class BodyField(IntEnum):
+    """Independent per-pixel fields of one camera body.
+
+    Their numbers are those that no :class:`Field` has: the low byte of the counter's third word
+    tells a body's blocks from a sample's, whatever the other words are.
+    """
+
+    PRNU = 128
+    DSNU = 129
+    COLUMN = 130
+    SHADING = 131
+    GREEN = 132
+    DEFECT = 133
+    HOT = 134
 
 
 class Counter(NamedTuple):
@@ -65,6 +87,15 @@ class Counter(NamedTuple):
     key1: int
     sample: int
     draw: int
+
+
+class BodyCounter(NamedTuple):
+    """Key and fixed counter words of one camera body's fields: the same in all of its frames."""
+
+    key0: int
+    key1: int
+    camera: int
+    body: int
 
 
 def generator(seed: int, stream: Stream, *key: int) -> np.random.Generator:
@@ -134,7 +165,36 @@ def counter(seed: int, sample: int, draw: int = 0) -> Counter:
         raise ValueError(f"sample {sample} is outside 0 … 2**32 - 1")
     if not 0 <= draw < 1 << 24:
         raise ValueError(f"draw {draw} is outside 0 … 2**24 - 1")
+    return Counter(*_key(seed), sample, draw)
+
+
+def body_counter(seed: int, camera: int, body: int) -> BodyCounter:
+    """Return the Philox key and counter words of a camera body's fixed pattern.
+
+    Parameters
+    ----------
+    seed
+        The recorded seed, as in :func:`counter`.
+    camera
+        The camera's word, from :func:`camera_word`.
+    body
+        Number of the virtual body of that camera, below 2**24.
+    """
+    if not 0 <= camera < 1 << 32:
+        raise ValueError(f"camera word {camera} is outside 0 … 2**32 - 1")
+    if not 0 <= body < 1 << 24:
+        raise ValueError(f"body {body} is outside 0 … 2**24 - 1")
+    return BodyCounter(*_key(seed), camera, body)
+
+
+def camera_word(name: str) -> int:
+    """Return the 32-bit word that stands for a camera of that name in :func:`body_counter`."""
+    return int.from_bytes(hashlib.sha256(name.encode()).digest()[:4])
+
+
+def _key(seed: int) -> tuple[int, int]:
+    """Fold a seed to the 64 bits of a Philox key."""
     folded = seed
     while folded >> 64:
         folded = (folded >> 64) ^ (folded & (1 << 64) - 1)
-    return Counter(folded & 0xFFFFFFFF, folded >> 32, sample, draw)
+    return folded & 0xFFFFFFFF, folded >> 32

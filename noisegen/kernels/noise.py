@@ -15,6 +15,10 @@ where ``base`` is the black level that comes out, plus any bias, plus the half o
 
 All numbers are in DN. Nothing is cut at black but by ``low``: a mosaic below black keeps its
 negative signal and has no shot noise.
+
+:mod:`noisegen.kernels.expose` runs :func:`separate` on rows whose d, and whose offset of every
+pixel, it has worked out before. numba compiles a version of its own for such rows, so that plain
+noise pays nothing for them.
 """
 
 from enum import IntEnum
@@ -36,6 +40,7 @@ from noisegen.kernels.philox import (
     inlined,
     kernel,
     philox,
+    tagged,
     u4,
 )
 from noisegen.kernels.tiles import reflect
@@ -78,6 +83,9 @@ class Terms(NamedTuple):
 
 
 _BLACK, _GAIN, _SHOT, _READ, _BASE, _LOW, _INVERSE_SHOT = range(7)
+BLACK, GAIN = _BLACK, _GAIN
+"""Places of two terms in the table of :func:`packed`."""
+
 i8 = np.int64
 _ZERO, _HALF = f4(0.0), f4(0.5)
 _SPLIT = draws.RATE_SPLIT
@@ -119,9 +127,9 @@ def joint(mosaics: Mosaics, out: Mosaics, terms: Terms, batch: Batch, key: tuple
     key
         The Philox key, from :func:`noisegen.random.counter`.
     """
-    table = _table(terms, squared_read=True)
+    table = packed(terms, squared_read=True)
     field, row_field = i8(Field.READ), i8(Field.ROW)
-    _joint_batch(_frozen(mosaics), out, table, *batch, *_words(key), field, row_field)
+    _joint_batch(frozen(mosaics), out, table, *batch, *key_words(key), field, row_field)
 
 
 def separate(
@@ -148,11 +156,11 @@ def separate(
     """
     fields = np.array([Field.READ, Field.SHOT, Field.SHOT_DARK, Field.ROW], np.int64)
     _separate_batch(
-        _frozen(mosaics),
+        frozen(mosaics),
         out,
-        _table(terms),
+        packed(terms),
         *batch,
-        *_words(key),
+        *key_words(key),
         *(fields, int(shot), int(read), shape),
     )
 
@@ -169,12 +177,14 @@ def warm() -> None:
         separate(mosaic, mosaic, terms, batch, (0, 0), shot=Shot.NONE, read=Read.NONE, shape=one)
 
 
-def _table(terms: Terms, *, squared_read: bool = False) -> npt.NDArray[np.float32]:
+def packed(
+    terms: Terms, *, squared_read: bool = False, by_column: bool = False
+) -> npt.NDArray[np.float32]:
     """Return the terms as float32, by row parity and term, and by column parity unless all alike.
 
     Planes that differ give (N, 2, 7, 2), planes that are alike (N, 2, 7): numba compiles a kernel
     for each. Scalars leave the first-level cache to the pixels; the operations, and so the bytes,
-    are the same.
+    are the same. ``by_column`` asks for (N, 2, 7, 2) either way.
     """
     table = np.empty((len(terms.shot), 2, 7, 2), np.float32)
     for i, term in enumerate(terms):
@@ -184,19 +194,21 @@ def _table(terms: Terms, *, squared_read: bool = False) -> npt.NDArray[np.float3
         table[:, :, _INVERSE_SHOT] = 1 / terms.shot
     if squared_read:
         table[:, :, _READ] *= table[:, :, _READ]
-    if (table == table[:, :1, :, :1]).all():
+    if not by_column and (table == table[:, :1, :, :1]).all():
         return table[:, :, :, 0].copy()
     return table
 
 
-def _frozen(mosaics: Mosaics) -> Any:
+def frozen(mosaics: Mosaics) -> Any:
+    """Return a read-only view of mosaics."""
     # numba compiles anew for a read-only array; handing in nothing else leaves one version.
     view = mosaics.view()
     view.flags.writeable = False
     return view
 
 
-def _words(key: tuple[int, int]) -> tuple[Any, Any]:
+def key_words(key: tuple[int, int]) -> tuple[Any, Any]:
+    """Return a Philox key as the words that kernels take."""
     return u4(key[0]), u4(key[1])
 
 
@@ -231,6 +243,60 @@ def _overload_at(term, i):
     return lambda term, i: term
 
 
+def part(x, place, r, c, n):
+    """Return columns c … c + n - 1 of row r of a part.
+
+    Codes are those of the whole mosaic, float32 rows those of the part alone; of one number a row
+    it is that number.
+    """
+    return x[r, c : c + n]
+
+
+@overload(part, inline="always")
+def _overload_part(x, place, r, c, n):
+    if x.ndim == 1:
+        return lambda x, place, r, c, n: x[r]
+    if isinstance(x.dtype, types.Float):
+        return lambda x, place, r, c, n: x[r, c : c + n]
+    return lambda x, place, r, c, n: x[place[0] + r, place[1] + c : place[1] + c + n]
+
+
+def signal(value, black, gain):
+    """Return the signal of a code; a float32 is one already."""
+    return value
+
+
+@overload(signal, inline="always")
+def _overload_signal(value, black, gain):
+    if isinstance(value, types.Float):
+        return lambda value, black, gain: value
+    return lambda value, black, gain: (f4(i4(value)) - black) * gain
+
+
+def number(value):
+    """Return a code as the kernels calculate with it; a float32 stays."""
+    return value
+
+
+@overload(number, inline="always")
+def _overload_number(value):
+    if isinstance(value, types.Float):
+        return lambda value: value
+    return lambda value: i4(value)
+
+
+def readout(read, noisy, dual):
+    """Return the scale of the read noise of the readout that a signal is taken from."""
+    return read
+
+
+@overload(readout, inline="always")
+def _overload_readout(read, noisy, dual):
+    if isinstance(dual, types.NoneType):
+        return lambda read, noisy, dual: read
+    return lambda read, noisy, dual: read * dual[1] if noisy > dual[0] else read
+
+
 @inlined
 def _joint_row(source, target, z, n, a, white, offset):
     black = a[_BLACK]
@@ -253,8 +319,8 @@ def _joint_batch(
 ):
     for i in range(out.shape[0]):
         here = place[i]
-        rows = _row_offsets(here, row[i], key0, key1, _word(row_field, draw[i]), sample[i])
-        word = _word(field, draw[i])
+        rows = row_offsets(here, row[i], key0, key1, tagged(row_field, draw[i]), sample[i])
+        word = tagged(field, draw[i])
         _joint(x[source[i]], out[i], terms[i], white[i], rows, key0, key1, word, sample[i], here)
         reflect(out[i], here)
 
@@ -279,13 +345,7 @@ def _joint(x, out, terms, white, rows, key0, key1, field, sample, place):
 
 
 @called
-def _word(field, draw):
-    """Return the third word of a counter."""
-    return u4(u4(field) | u4(draw << u4(8)))
-
-
-@called
-def _row_offsets(place, std, key0, key1, field, sample):
+def row_offsets(place, std, key0, key1, field, sample):
     """Return the offset of each row of a part: the field's normals of column 0."""
     height, top = place[2], place[4]
     rows = np.zeros(height, np.float32)
@@ -307,12 +367,12 @@ def _electrons_row(source, rate, n, a):
     gain = a[_GAIN]
     inverse_shot = a[_INVERSE_SHOT]
     for i in range(n):
-        d = (f4(i4(source[i])) - at(black, i)) * at(gain, i)
+        d = signal(source[i], at(black, i), at(gain, i))
         rate[i] = max(d, _ZERO) * at(inverse_shot, i)
 
 
 @called
-def _bright_row(source, target, zs, z, n, a, white, offset):
+def _bright_row(source, target, zs, z, n, a, white, offset, dual):
     """Finish a row whose every pixel has 16 electrons or more."""
     black = a[_BLACK]
     gain = a[_GAIN]
@@ -323,14 +383,15 @@ def _bright_row(source, target, zs, z, n, a, white, offset):
     inverse_shot = a[_INVERSE_SHOT]
     high = white + _HALF
     for i in range(n):
-        d = (f4(i4(source[i])) - at(black, i)) * at(gain, i)
+        d = signal(source[i], at(black, i), at(gain, i))
         electrons = poisson_quantile(max(d, _ZERO) * at(inverse_shot, i), zs[i])
-        value = electrons * at(shot, i) + at(read, i) * z[i] + (at(base, i) + offset)
+        noisy = electrons * at(shot, i)
+        value = noisy + readout(at(read, i), noisy, dual) * z[i] + (at(base, i) + at(offset, i))
         target[i] = np.uint16(i4(min(max(value, at(low, i)), high)))
 
 
 @called
-def _poisson_row(source, target, electrons, z, n, a, white, offset):
+def _poisson_row(source, target, electrons, z, n, a, white, offset, dual):
     black = a[_BLACK]
     gain = a[_GAIN]
     shot = a[_SHOT]
@@ -339,14 +400,14 @@ def _poisson_row(source, target, electrons, z, n, a, white, offset):
     low = a[_LOW]
     high = white + _HALF
     for i in range(n):
-        d = (f4(i4(source[i])) - at(black, i)) * at(gain, i)
-        signal = electrons[i] * at(shot, i) + min(d, _ZERO)
-        value = signal + at(read, i) * z[i] + (at(base, i) + offset)
+        d = signal(source[i], at(black, i), at(gain, i))
+        noisy = electrons[i] * at(shot, i) + min(d, _ZERO)
+        value = noisy + readout(at(read, i), noisy, dual) * z[i] + (at(base, i) + at(offset, i))
         target[i] = np.uint16(i4(min(max(value, at(low, i)), high)))
 
 
 @called
-def _gaussian_row(source, target, zs, z, n, a, white, offset):
+def _gaussian_row(source, target, zs, z, n, a, white, offset, dual):
     black = a[_BLACK]
     gain = a[_GAIN]
     shot = a[_SHOT]
@@ -355,24 +416,24 @@ def _gaussian_row(source, target, zs, z, n, a, white, offset):
     low = a[_LOW]
     high = white + _HALF
     for i in range(n):
-        d = (f4(i4(source[i])) - at(black, i)) * at(gain, i)
-        signal = d + np.sqrt(max(d, _ZERO) * at(shot, i)) * zs[i]
-        value = signal + at(read, i) * z[i] + (at(base, i) + offset)
+        d = signal(source[i], at(black, i), at(gain, i))
+        noisy = d + np.sqrt(max(d, _ZERO) * at(shot, i)) * zs[i]
+        value = noisy + readout(at(read, i), noisy, dual) * z[i] + (at(base, i) + at(offset, i))
         target[i] = np.uint16(i4(min(max(value, at(low, i)), high)))
 
 
 @called
 def _extremes(row, n):
-    low, high = i4(65535), i4(0)
+    low = high = number(row[0])
     for i in range(n):
-        value = i4(row[i])
+        value = number(row[i])
         low, high = min(low, value), max(high, value)
     return low, high
 
 
 @inlined
 def _rate(value, a, column):
-    d = (f4(value) - at(a[_BLACK], column)) * at(a[_GAIN], column)
+    d = signal(value, at(a[_BLACK], column), at(a[_GAIN], column))
     return max(d, _ZERO) * at(a[_INVERSE_SHOT], column)
 
 
@@ -382,19 +443,22 @@ def _separate_batch(
 ):
     for i in range(out.shape[0]):
         here = place[i]
-        rows = _row_offsets(here, row[i], key0, key1, _word(fields[3], draw[i]), sample[i])
+        rows = row_offsets(here, row[i], key0, key1, tagged(fields[3], draw[i]), sample[i])
         words = (
-            _word(fields[0], draw[i]), _word(fields[1], draw[i]), _word(fields[2], draw[i]),
+            tagged(fields[0], draw[i]), tagged(fields[1], draw[i]), tagged(fields[2], draw[i]),
         )  # fmt: skip
-        _separate(
+        separate_part(
             x[source[i]], out[i], terms[i], white[i], rows,
-            key0, key1, sample[i], words, here, shot, read, shape[i],
+            key0, key1, sample[i], words, here, shot, read, shape[i], None,
         )  # fmt: skip
         reflect(out[i], here)
 
 
 @called
-def _separate(x, out, terms, white, rows, key0, key1, sample, words, place, shot, read, shape):
+def separate_part(
+    x, out, terms, white, offsets, key0, key1, sample, words, place, shot, read, shape, dual
+):
+    """Add noise to a part of a mosaic; ``dual`` is the level and the ratio of a second readout."""
     read_field, bright_field, dark_field = words
     begin, start, height, width = place[0], place[1], place[2], place[3]
     top, left = place[4], place[5]
@@ -407,7 +471,7 @@ def _separate(x, out, terms, white, rows, key0, key1, sample, words, place, shot
     dark = np.empty(BLOCK, np.float32)
     dark_rate = np.empty(BLOCK, np.float32)
     word = np.empty(BLOCK, np.uint32)
-    place = np.empty(BLOCK, np.int32)
+    dark_place = np.empty(BLOCK, np.int32)
     p = np.empty(BLOCK, np.float32)
     total = np.empty(BLOCK, np.float32)
     least = np.empty(4, np.float32)
@@ -428,7 +492,7 @@ def _separate(x, out, terms, white, rows, key0, key1, sample, words, place, shot
             if shot == _SHOT_POISSON:
                 for k in range(first, stop):
                     r = row + k - top
-                    low, high = _extremes(x[begin + r, start + c : start + c + n], n)
+                    low, high = _extremes(part(x, place, r, c, n), n)
                     least[k] = min(_rate(low, t[r & 1], 0), _rate(low, t[r & 1], 1))
                     most[k] = max(_rate(high, t[r & 1], 0), _rate(high, t[r & 1], 1))
                     any_dark = any_dark or least[k] < _SPLIT
@@ -441,14 +505,13 @@ def _separate(x, out, terms, white, rows, key0, key1, sample, words, place, shot
 
             for k in range(first, stop):
                 r = row + k - top
-                columns = slice(start + c, start + c + n)
-                source, target = x[begin + r, columns], out[begin + r, columns]
-                a = t[r & 1]
+                source, target = part(x, place, r, c, n), out[begin + r, start + c : start + c + n]
+                a, offset = t[r & 1], part(offsets, place, r, c, n)
                 if shot != _SHOT_POISSON:
-                    _gaussian_row(source, target, zs[k], z[k], n, a, white, rows[r])
+                    _gaussian_row(source, target, zs[k], z[k], n, a, white, offset, dual)
                     continue
                 if least[k] >= _SPLIT:
-                    _bright_row(source, target, zs[k], z[k], n, a, white, rows[r])
+                    _bright_row(source, target, zs[k], z[k], n, a, white, offset, dual)
                     continue
                 _electrons_row(source, rate, n, a)
                 if most[k] >= _SPLIT:
@@ -460,9 +523,9 @@ def _separate(x, out, terms, white, rows, key0, key1, sample, words, place, shot
                     few = i4(0)
                     for i in range(n):
                         if rate[i] < _SPLIT:
-                            place[few], dark_rate[few], word[few] = i, rate[i], u[k, i]
+                            dark_place[few], dark_rate[few], word[few] = i, rate[i], u[k, i]
                             few += i4(1)
                     poisson_dark(dark_rate, word, _SPLIT, dark, p, total, few)
                     for i in range(few):
-                        bright[place[i]] = dark[i]
-                _poisson_row(source, target, bright, z[k], n, a, white, rows[r])
+                        bright[dark_place[i]] = dark[i]
+                _poisson_row(source, target, bright, z[k], n, a, white, offset, dual)

@@ -24,7 +24,7 @@ import numba
 import numpy as np
 import numpy.typing as npt
 
-from noisegen.random import Counter
+from noisegen.random import BodyCounter, Counter
 
 BLOCK = 256
 """Columns that are made at a time: all buffers of a block stay in the first-level cache."""
@@ -54,7 +54,7 @@ _HALF, _ONE = f4(0.5), f4(1.0)
 
 
 def words(
-    shape: tuple[int, int], counter: Counter, field: int, y: int = 0, x: int = 0
+    shape: tuple[int, int], counter: Counter | BodyCounter, field: int, y: int = 0, x: int = 0
 ) -> npt.NDArray[np.uint32]:
     """Return the raw 32-bit words of a tile of a field.
 
@@ -63,9 +63,9 @@ def words(
     shape
         Height and width of the tile.
     counter
-        Key and counter words, from :func:`noisegen.random.counter`.
+        Key and counter words, from :func:`noisegen.random.counter` or ``body_counter``.
     field
-        One of :class:`noisegen.random.Field`, below 256.
+        One of :class:`noisegen.random.Field` or ``BodyField``, below 256.
     y, x
         Place of the tile's first pixel in the full frame; any integers, negative ones too.
     """
@@ -75,7 +75,7 @@ def words(
 
 
 def normals(
-    shape: tuple[int, int], counter: Counter, field: int, y: int = 0, x: int = 0
+    shape: tuple[int, int], counter: Counter | BodyCounter, field: int, y: int = 0, x: int = 0
 ) -> npt.NDArray[np.float32]:
     """Return standard normals of a tile of a field; arguments as :func:`words`."""
     out = np.empty(shape, np.float32)
@@ -83,10 +83,20 @@ def normals(
     return out
 
 
-def stream(counter: Counter, field: int) -> tuple[Any, Any, Any, Any]:
-    """Return ``key0, key1, field | draw << 8, sample`` as the 32-bit words that kernels take."""
-    word = (int(field) | counter.draw << 8) & 0xFFFFFFFF
-    return u4(counter.key0), u4(counter.key1), u4(word), u4(counter.sample)
+def stream(counter: Counter | BodyCounter, field: int) -> tuple[Any, Any, Any, Any]:
+    """Return ``key0, key1, field | draw << 8, sample`` as the 32-bit words that kernels take.
+
+    Of a body's counter they are ``field | body << 8`` and ``camera``.
+    """
+    key0, key1, whose, number = counter
+    word = (int(field) | number << 8) & 0xFFFFFFFF
+    return u4(key0), u4(key1), u4(word), u4(whose)
+
+
+@called
+def tagged(field, number):
+    """Return the third word of a counter: the field, and the number of the draw or body."""
+    return u4(u4(field) | u4(u4(number) << u4(8)))
 
 
 @inlined

@@ -7,7 +7,7 @@ import numpy.typing as npt
 
 from noisegen.cfa import PHASES, Phase, by_position
 from noisegen.errors import InputError
-from noisegen.random import Counter
+from noisegen.random import BodyCounter, Counter
 from noisegen.sensor.batch import (
     QUANTISATION,
     Address,
@@ -17,8 +17,10 @@ from noisegen.sensor.batch import (
     in_dn,
     tukey_unit,
 )
+from noisegen.sensor.body import HOT_SIGMA, BodyParameters, check_dark
 from noisegen.sensor.models import NoiseModel
 from noisegen.sensor.parameters import Levels, NoiseParameters
+from noisegen.sensor.pattern import BodyBatch
 
 Mosaic = npt.NDArray[np.uint16]
 
@@ -36,6 +38,9 @@ def add_noise(
     x: int = 0,
     gain: float = 1.0,
     out: Mosaic | None = None,
+    body: BodyParameters | None = None,
+    body_counter: BodyCounter | None = None,
+    dark_frame: npt.NDArray[np.float32] | None = None,
 ) -> Mosaic:
     """Expose a clean mosaic once with a noisy sensor.
 
@@ -66,6 +71,13 @@ def add_noise(
         Exposure before the noise: 1/100 darkens a hundredfold.
     out
         Where to write; may be ``mosaic`` itself. A new array by default.
+    body
+        What the camera's body adds (:mod:`noisegen.sensor.body`), normalised to ``levels``.
+    body_counter
+        Which body, from :func:`noisegen.random.body_counter`; needed for its fixed pattern.
+    dark_frame
+        (H, W) float32, the tile's part of a frame taken in the dark, DN of ``levels``, black level
+        taken off. It takes the place of read noise, row noise and bias.
 
     Returns
     -------
@@ -112,6 +124,7 @@ def add_noise(
         clips_at=levels.clips_at,
         read_includes=parameters.read_includes,
         levels_in=BatchLevels.of(levels_in),
+        bodies=_bodies(mosaic, body, body_counter, dark_frame),
     )
     if target is not out:
         out[...] = target
@@ -156,18 +169,24 @@ def amplify(mosaic: Mosaic, ratio: float, levels: Levels, phase: Phase | None = 
 
 
 def variance(
-    x: npt.ArrayLike, model: NoiseModel, parameters: NoiseParameters, levels: Levels
+    x: npt.ArrayLike,
+    model: NoiseModel,
+    parameters: NoiseParameters,
+    levels: Levels,
+    body: BodyParameters | None = None,
 ) -> npt.NDArray[np.float64]:
     """Return the variance of the stored code about its mean, at a clean signal.
 
     Shot, read and row noise and the 1/12 DN² of rounding, away from black and white where codes
-    are cut. Divide by the square of ``levels.span`` for normalised units.
+    are cut. Divide by the square of ``levels.span`` for normalised units. With a body it is the
+    variance over frames, places and bodies, of the pixels that are not stuck; of
+    :attr:`BodyParameters.temporal <noisegen.sensor.body.BodyParameters.temporal>` over frames.
 
     Parameters
     ----------
     x
         Clean signal, normalised (0 black, 1 white), any shape.
-    model, parameters, levels
+    model, parameters, levels, body
         As in :func:`add_noise`.
 
     Returns
@@ -181,7 +200,64 @@ def variance(
     read = np.square(dn.read[0])
     if model.read == "tukey-lambda":
         read = read * tukey_unit(figures)
-    return np.asarray(dn.shot[0] * signal + read + dn.row[0] ** 2 + QUANTISATION)
+    noise = dn.shot[0] * signal + read + dn.row[0] ** 2 + QUANTISATION
+    if body is not None:
+        noise = noise + _body_variance(signal, dn.shot[0], read, levels.span[1], body)
+    return np.asarray(noise)
+
+
+def _body_variance(
+    signal: npt.NDArray[np.float64],
+    shot: npt.NDArray[np.float64],
+    read: npt.NDArray[np.float64],
+    span: float,
+    body: BodyParameters,
+) -> npt.NDArray[np.float64]:
+    """Return what a body adds to the variance, DN²; ``signal`` (..., 4) is in DN above black."""
+    side = np.array([0, 0.5, 0, 0.5]) * body.green_imbalance
+    light = (body.prnu**2 + side**2) * signal**2
+    share = body.hot_pixels / (1 - body.dead_pixels)
+    mean = share * body.hot_charge * span
+    # The second moment of a log-normal number is e^σ² times the square of its mean.
+    hot = share * (body.hot_charge * span) ** 2 * math.exp(HOT_SIGMA**2) - mean**2
+    offsets = (
+        *(body.dsnu, body.dark_shading, body.column_fpn, body.column, body.black_level_error),
+    )
+    dark = sum((std * span) ** 2 for std in offsets)
+    out = light + shot * mean + hot + dark
+    if "dual_gain" in body.on:
+        spread = np.sqrt(shot * signal + light)
+        level = (body.dual_gain_level or 0.0) * span
+        # Without spread a pixel lies on one side of the level for sure.
+        distance = (signal - level) / np.where(spread > 0, spread, 1e-9)
+        above = np.array([0.5 * math.erfc(-d / math.sqrt(2)) for d in distance.ravel()])
+        out = out + read * (body.dual_gain_ratio**2 - 1) * above.reshape(distance.shape)
+    return np.asarray(out)
+
+
+def _bodies(
+    mosaic: Mosaic,
+    body: BodyParameters | None,
+    counter: BodyCounter | None,
+    dark_frame: npt.NDArray[np.float32] | None,
+) -> BodyBatch | None:
+    """Return the body of an exposure; None where nothing is added."""
+    body = BodyParameters() if body is None else body
+    if body.pattern and counter is None:
+        raise InputError(
+            f"the fixed pattern ({', '.join(body.pattern)}) is that of a body; say which one with "
+            "body_counter"
+        )
+    if dark_frame is not None:
+        if dark_frame.shape != mosaic.shape:
+            raise InputError(
+                f"dark_frame has shape {dark_frame.shape}, the mosaic {mosaic.shape}; "
+                "cut the tile's part out"
+            )
+        check_dark(body)
+    if body == BodyParameters() and dark_frame is None:
+        return None
+    return BodyBatch.of(body, counter or BodyCounter(0, 0, 0, 0), dark_frame)
 
 
 def _check_mosaic(name: str, mosaic: Mosaic) -> None:

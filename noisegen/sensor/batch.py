@@ -12,6 +12,7 @@ from noisegen.cfa import PHASES, planes
 from noisegen.errors import InputError
 from noisegen.sensor.models import NoiseModel
 from noisegen.sensor.parameters import Included, Levels, NoiseParameters, tukey_lambda_variance
+from noisegen.sensor.pattern import BodyBatch, for_kernels
 
 Floats = npt.NDArray[np.float64]
 Mosaics = npt.NDArray[np.uint16]
@@ -100,6 +101,7 @@ def add_noise_batch(
     clips_at: Literal["adc", "black"] = "adc",
     read_includes: tuple[Included, ...] = (),
     levels_in: BatchLevels | None = None,
+    bodies: BodyBatch | None = None,
 ) -> None:
     """Expose clean mosaics with noisy sensors: :func:`noisegen.sensor.add_noise`, N times.
 
@@ -124,9 +126,14 @@ def add_noise_batch(
         As in :class:`Levels` and :class:`NoiseParameters`.
     levels_in
         Levels of ``mosaics`` where they differ from ``levels``.
+    bodies
+        The camera bodies, where they add terms of their own. Dark frames take the place of read
+        noise, row noise and bias.
     """
     from noisegen.kernels import noise as kernels
 
+    if bodies is not None and bodies.dark is not None:
+        model = model.light_only
     dn = in_dn(model, figures, levels.span, read_includes)
     own = levels if levels_in is None else levels_in
     light = gain[:, None] * levels.span / own.span
@@ -138,15 +145,24 @@ def add_noise_batch(
     )
     white, row = np.floor(levels.white).astype(np.float32), dn.row.astype(np.float32)
     batch = kernels.Batch(address.source, address.place, address.sample, address.draw, white, row)
-    if model.shot != "poisson" and model.read != "tukey-lambda":
+    if bodies is None and model.shot != "poisson" and model.read != "tukey-lambda":
         kernels.joint(mosaics, out, terms, batch, address.key)
+        return
+    shot, read = (
+        kernels.Shot[model.shot.upper()],
+        kernels.Read[model.read.upper().replace("-", "_")],
+    )
+    shape = np.nan_to_num(figures.tukey_lambda).astype(np.float32)
+    if bodies is None:
+        kernels.separate(mosaics, out, terms, batch, address.key, shot=shot, read=read, shape=shape)
     else:
-        kernels.separate(
-            *(mosaics, out, terms, batch, address.key),
-            shot=kernels.Shot[model.shot.upper()],
-            read=kernels.Read[model.read.upper().replace("-", "_")],
-            shape=np.nan_to_num(figures.tukey_lambda).astype(np.float32),
-        )
+        from noisegen.kernels.expose import expose
+
+        own_bodies = for_kernels(bodies, levels.black, levels.span, place)
+        expose(
+            *(mosaics, out, terms, batch, address.key, own_bodies),
+            shot=shot, read=read, shape=shape,
+        )  # fmt: skip
 
 
 def in_dn(

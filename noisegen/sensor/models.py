@@ -1,6 +1,6 @@
 """Noise models by name: which terms a sensor adds."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from noisegen.errors import UnknownNameError
@@ -30,6 +30,11 @@ class NoiseModel:
     read: Literal["none", "gaussian", "tukey-lambda"]
     row: bool = False
     bias: bool = False
+
+    @property
+    def light_only(self) -> "NoiseModel":
+        """The model without what a dark frame holds: read noise, row noise and bias."""
+        return replace(self, read="none", row=False, bias=False)
 
 
 MODELS: dict[str, NoiseModel] = {
