@@ -70,9 +70,9 @@ def _sums_of(mosaic, margin, white, levels, steps, out):
         levels[:] = 0
         steps[:] = 0
         for y in range(band, min(band + _BAND, height)):
-            row = mosaic[margin + y, columns]
+            row = mosaic[margin + y][columns]
             # The last two rows have none below: they are compared with themselves.
-            below = mosaic[margin + y + 2, columns] if y < height - 2 else row
+            below = mosaic[margin + y + 2][columns] if y < height - 2 else row
             clipped += _add_row(row, below, width, white, levels[y & 1], steps[y & 1])
         for parity in range(2):
             for x in range(width):
@@ -82,18 +82,22 @@ def _sums_of(mosaic, margin, white, levels, steps, out):
     out[8] = clipped
 
 
-@numba.njit
+@numba.njit(inline="always")
 def _add_row(row, below, width, white, level, step):
-    bright = u4(0)
+    right = row[2:]  # a view: an index that may be negative is checked at every step
     for x in range(width - 2):
         here = i4(row[x])
-        down, right = abs(i4(i4(below[x]) - here)), abs(i4(i4(row[x + 2]) - here))
         level[x] += u4(here)
-        step[x] += u4(i4(down + right))
-        bright = u4(bright + u4(here >= white))
+        step[x] += u4(abs(i4(below[x]) - here) + abs(i4(right[x]) - here))
     for x in range(width - 2, width):
         here = i4(row[x])
         level[x] += u4(here)
-        step[x] += u4(abs(i4(i4(below[x]) - here)))
-        bright = u4(bright + u4(here >= white))
-    return np.int64(bright)
+        step[x] += u4(abs(i4(below[x]) - here))
+    brightest = i4(0)
+    for x in range(width):
+        brightest = max(brightest, i4(row[x]))
+    clipped = np.int64(0)
+    if brightest >= white:  # few rows are clipped: counting takes longer than looking
+        for x in range(width):
+            clipped += np.int64(i4(row[x]) >= white)
+    return clipped
