@@ -45,6 +45,7 @@ class Stream(IntEnum):
     REALISM = 30
     STRENGTH = 32
     FINISH = 40
+    UNPROCESS = 60
 
 
 class Field(IntEnum):

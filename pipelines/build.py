@@ -43,6 +43,8 @@ class ShardSummary:
         (image, line, whether the user can mend it) of images that could not be used.
     warnings
         Where the camera's figures were stretched for one of its images.
+    kinds
+        Kinds of its images that were used.
     """
 
     shard: int
@@ -52,6 +54,7 @@ class ShardSummary:
     seconds: float
     problems: tuple[tuple[int, str, bool], ...]
     warnings: tuple[str, ...]
+    kinds: frozenset[str]
 
 
 def build(job: Job, storage: Storage, shard: int) -> ShardSummary:
@@ -112,6 +115,7 @@ def store(
         time.perf_counter() - start,
         tuple((f.image, f.problem, f.user_mistake) for f in facts if f.problem),
         tuple(line for fact in facts for line in fact.warnings),
+        frozenset(fact.kind for fact in facts if fact.kind),
     )
 
 

@@ -23,6 +23,7 @@ from noisegen.sensor import Levels
 from pipelines.develop import matrix3
 from pipelines.recipe import Recipe
 from pipelines.tile import Window
+from pipelines.unprocessing import Unprocessing, draw
 
 Matrix = npt.NDArray[np.float64]
 
@@ -83,6 +84,9 @@ class Frame(ABC):
         """Return shot and read variances of the picture itself; NaN where they are not known."""
         return np.nan, np.nan
 
+    def record(self, rows: npt.NDArray[np.void]) -> None:  # noqa: B027 - most frames draw nothing
+        """Write into rows of the parameter table, whose ``tone`` is known, what else was drawn."""
+
 
 @dataclass(frozen=True)
 class MosaicFrame(Frame):
@@ -130,9 +134,10 @@ class PictureFrame(Frame):
     picture: npt.NDArray[np.uint8 | np.uint16 | np.float32]
     encoded: bool
     recipe: Recipe
+    unprocessing: Unprocessing
 
     def tile(self, window: Window, tone: float) -> npt.NDArray[np.uint16]:
-        """Return the mosaic that the ISP renders back into the picture."""
+        """Return the mosaic that a camera would have made of what the picture shows."""
         parameters = IspParameters(
             self.white_balance,
             matrix3(self.cam_to_xyz),
@@ -147,7 +152,13 @@ class PictureFrame(Frame):
             self.levels.white,
             parameters,
             encoded=self.encoded,
+            exposure=self.unprocessing.exposure,
+            tone=self.unprocessing.curve,
         )
+
+    def record(self, rows: npt.NDArray[np.void]) -> None:
+        """Write down how the picture was unprocessed."""
+        self.unprocessing.record(rows, self.encoded)
 
     def thumbnail(self) -> npt.NDArray[np.float32]:
         """Return its green channel, thinned."""
@@ -169,12 +180,11 @@ def frame(image: SourceImage, camera: Camera, recipe: Recipe, number: int) -> Fr
     number
         The image's row in the corpus.
     """
-    rng = random.generator(recipe.seed, random.Stream.COLOUR, number)
     levels = camera.levels
     height, width = image.pixels.shape[:2]
-    drawn = camera.draw_color(rng)
     if image.raw is not None:
         raw = image.raw
+        drawn = camera.draw_color(random.generator(recipe.seed, random.Stream.COLOUR, number))
         matrix = _matrix(raw)
         known = raw.origin.get("white_balance", "") != UNKNOWN_GAINS
         gains = _normalised(raw.white_balance if known else drawn.white_balance)
@@ -189,16 +199,18 @@ def frame(image: SourceImage, camera: Camera, recipe: Recipe, number: int) -> Fr
             image.pixels.astype(np.uint16, copy=False),
             raw,
         )
+    unprocessing = draw(recipe, camera, number)
     return PictureFrame(
         height,
         width,
         camera.cfa,
         levels,
-        _normalised(drawn.white_balance),
-        np.asarray(drawn.cam_to_xyz),
+        _normalised(unprocessing.color.white_balance),
+        np.asarray(unprocessing.color.cam_to_xyz),
         image.pixels,
         image.kind == "srgb",
         recipe,
+        unprocessing,
     )
 
 

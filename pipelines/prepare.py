@@ -13,7 +13,7 @@ from catalogs.camera import Camera
 from catalogs.sources import ImageRef, Source
 from noisegen.errors import CorpusMismatchError, InputError, MissingDataError
 from noisegen.sensor import models as noise_models
-from pipelines import picture
+from pipelines import picture, unprocessing
 from pipelines import plan as plans
 from pipelines.corpus import Corpus
 from pipelines.develop import Sensor
@@ -72,6 +72,7 @@ def resolve(recipe: Recipe) -> Recipe:
         camera.check(model=model, iso=iso, gain=recipe.gain)
         # A catalog camera goes along as well: its figures may be mended in a later release.
         changes |= {"camera": camera.name, "camera_file": camera.toml}
+    unprocessing.check(recipe, camera)
     _check_terms(recipe, model)
     return recipe.model_copy(update={**changes, "noise": model})
 

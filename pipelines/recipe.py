@@ -17,6 +17,7 @@ from noisegen.errors import MissingDataError, RecipeError
 from pipelines import presets
 from pipelines.tables import Range, Table, check_range, ends, first_problem, merged, to_toml
 from pipelines.tables.finish import Finish
+from pipelines.tables.unprocess import Unprocess
 
 SCHEMA = 1
 """Version of the recipe and of the corpus layout."""
@@ -108,6 +109,9 @@ class Recipe(Table):
         None, description="The noisy input gets this many times less light than the clean target."
     )
     amplify: bool = Field(False, description="Multiply the darkened input back, after the noise.")
+    unprocess: Unprocess = Field(
+        Unprocess(), description="How pictures become mosaics (docs/unprocess.md)."
+    )
     finish: Finish = Field(Finish(), description="What follows the tone curve (docs/finish.md).")
     seed: Annotated[int, Field(ge=0, lt=1 << 64)] = Field(0, description="Seed of every draw.")
 

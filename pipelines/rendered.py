@@ -95,6 +95,10 @@ class ChainFrame(RenderedFrame):
         """Return that of the mosaic."""
         return self.inner.own_noise()
 
+    def record(self, rows: npt.NDArray[np.void]) -> None:
+        """Write down what was drawn for the mosaic."""
+        self.inner.record(rows)
+
 
 @dataclass(frozen=True)
 class SourceFrame(RenderedFrame):

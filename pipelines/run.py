@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from noisegen.errors import InputError, NoisegenError, RunError
-from pipelines import prepare, schema
+from pipelines import prepare, schema, unprocessing
 from pipelines.begin import begin
 from pipelines.build import ShardSummary, build
 from pipelines.corpus import Corpus
@@ -301,7 +301,10 @@ def _warnings(
 ) -> tuple[str, ...]:
     lines = list(dict.fromkeys(line for summary in made for line in summary.warnings))
     more = (f"and {len(lines) - EXAMPLES} more images",) if len(lines) > EXAMPLES else ()
-    return (*corpus.attributes["warnings"], *skipped, *lines[:EXAMPLES], *more)
+    kinds = {kind for summary in made for kind in summary.kinds}
+    idle = unprocessing.unused(corpus.recipe.unprocess, kinds)
+    once = (*corpus.attributes["warnings"], *skipped, *((idle,) if idle else ()))
+    return (*once, *lines[:EXAMPLES], *more)
 
 
 def _too_many(problems: Collection[int], images: int, max_bad: float) -> bool:

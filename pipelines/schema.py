@@ -5,6 +5,7 @@ from functools import lru_cache
 
 from noisegen.cfa import PHASES
 from noisegen.isp.bulk import LINEAR_OFFSET, LINEAR_SCALE
+from noisegen.isp.tone import FAMILIES
 from pipelines.parameters import PARAMETERS
 from pipelines.picture import AnyDeveloper
 from pipelines.plan import Plan
@@ -120,6 +121,8 @@ def _params(plan: Plan) -> tuple[ArraySpec, ...]:
         attrs = {"units": parameter.units, "description": parameter.description}
         if parameter.name == "cfa":
             attrs["flag_meanings"] = " ".join(PHASES)
+        if parameter.name == "source_tone":
+            attrs["flag_meanings"] = " ".join(("none", *FAMILIES))
         specs.append(
             ArraySpec(
                 f"params/{parameter.name}",

@@ -58,7 +58,11 @@ class Job:
 
 @dataclass(frozen=True)
 class ImageFacts:
-    """What is recorded of one image; ``problem`` is empty when it could be used."""
+    """What is found of one image; ``problem`` is empty when it could be used.
+
+    ``kind`` is that of its pixels (:class:`catalogs.sources.SourceImage`), empty if it was not
+    read.
+    """
 
     image: int
     height: int = 0
@@ -68,6 +72,7 @@ class ImageFacts:
     problem: str = ""
     user_mistake: bool = False
     warnings: tuple[str, ...] = ()
+    kind: str = ""
 
 
 @dataclass(frozen=True)
@@ -126,6 +131,7 @@ def _piece(job: Job, piece: Piece) -> Iterator[ImageFacts | Batch]:
         image.sha256,
         perceptual_hash(picture.thumbnail()).tobytes(),
         warnings=_stretched(camera, job, piece.image, iso),
+        kind=image.kind,
     )
     rows = _rows(job, piece, picture, _tones(job.recipe, image.kind, piece))
     if isinstance(job.developer, PictureDeveloper):
@@ -167,6 +173,7 @@ def _rows(
     corners = _places(job, picture, piece)
     rows["y"], rows["x"] = corners[:, :1], corners[:, 1:]
     rows["tone"] = tones[:, None]
+    picture.record(rows)
     return rows
 
 
