@@ -21,7 +21,7 @@ def _commands():
         for block in re.findall(
             r"^```(?:sh|bash)?\n(.*?)^```", page.read_text("utf-8"), re.M | re.S
         ):
-            for line in block.splitlines():
+            for line in block.replace("\\\n", " ").splitlines():
                 if line.startswith("noisegen "):
                     yield pytest.param(line, id=f"{page.stem}: {line[:60]}")
 
