@@ -89,3 +89,19 @@ class ModelEntry:
     def variants_of(self, options: Options) -> tuple[str, ...]:
         """Return the names of the published nets that have exactly these options."""
         return tuple(n for n, changed in self.variants.items() if self.check(changed) == options)
+
+
+def convolution(shapes: Shapes, name: str) -> tuple[int, ...]:
+    """Return the shape of a 2-D convolution's weight, for a page's ``infer``.
+
+    Raises
+    ------
+    LookupError
+        If there is no tensor of that name.
+    ValueError
+        If it has not four dimensions.
+    """
+    shape = shapes[name]
+    if len(shape) != 4:
+        raise ValueError(f"{name} has {len(shape)} dimensions, a convolution's weight 4")
+    return shape

@@ -7,7 +7,8 @@
     │   ├── RecipeError                      a recipe that does not hold together
     │   ├── UnknownNameError (LookupError)   a camera, source, model … that nobody has heard of
     │   ├── MissingDataError (FileNotFoundError)  a root or file that is not there
-    │   └── CorpusMismatchError              the path holds something else than what was asked for
+    │   ├── CorpusMismatchError              the path holds something else than what was asked for
+    │   └── WeightsError                     weights that fit no network, or another than asked for
     └── RunError (RuntimeError)              something went wrong while working; exits with 1
         ├── UnreadableFileError (OSError)    a file that is damaged or cut short
         │   └── UnsupportedFileError         a sound file of a kind noisegen refuses, by name
@@ -68,6 +69,10 @@ class MissingDataError(InputError, FileNotFoundError):
 
 class CorpusMismatchError(InputError):
     """A path that holds something else than what was asked for."""
+
+
+class WeightsError(InputError):
+    """Weights that fit no known network, or another one than what was asked for."""
 
 
 class RunError(NoisegenError, RuntimeError):

@@ -14,7 +14,7 @@ from pydantic import Field
 from torch import Tensor, nn
 from torch.nn.functional import leaky_relu
 
-from denoisers.base import Denoiser, ModelEntry, Options, Shapes
+from denoisers.base import Denoiser, ModelEntry, Options, Shapes, convolution
 from denoisers.layers.deformable import modulated_deform_conv2d
 from denoisers.layers.dynamic import dynamic_filter
 from noisegen.errors import InputError
@@ -321,7 +321,7 @@ class ADFNet(Denoiser):
 
 def infer(shapes: Shapes) -> dict[str, Any]:
     """Return the options of an ADFNet from the shapes of its state dict."""
-    width, channels, *_ = shapes["head.weight"]
+    width, channels, *_ = convolution(shapes, "head.weight")
     return {"channels": channels, "width": width}
 
 

@@ -8,12 +8,13 @@ H. Fu et al., "sRGB Real Noise Synthesizing with Neighboring Correlation-Aware N
 CVPR 2023.
 """
 
+import re
 from typing import Annotated, Any
 
 from pydantic import Field
 from torch import Tensor, nn
 
-from denoisers.base import Denoiser, ModelEntry, Options, Shapes
+from denoisers.base import Denoiser, ModelEntry, Options, Shapes, convolution
 
 
 class DnCNNOptions(Options):
@@ -72,16 +73,20 @@ class DnCNN(Denoiser):
 
 def infer(shapes: Shapes) -> dict[str, Any]:
     """Return the options of a DnCNN from the shapes of its state dict."""
-    convolutions = [s for name, s in shapes.items() if name.endswith(".weight") and len(s) == 4]
-    first, last = shapes["model.0.weight"], convolutions[-1]
+    weights = {int(n.split(".")[1]): n for n, s in shapes.items() if _NAME.match(n) and len(s) == 4}
+    first, last = (convolution(shapes, f"model.{k}.weight") for k in (0, max(weights, default=0)))
     if last[0] != first[1]:
         raise ValueError(f"it takes {first[1]} channels and gives {last[0]}, a DnCNN as many")
     return {
         "channels": first[1],
         "width": first[0],
-        "depth": len(convolutions),
+        "depth": len(weights),
         "batch_norm": any(name.endswith(".running_mean") for name in shapes),
     }
+
+
+_NAME = re.compile(r"model\.\d+\.weight")
+"""Of the weights of convolutions and batch norms; a file may list them in any order."""
 
 
 def _conv(inputs: int, outputs: int) -> nn.Conv2d:
@@ -96,10 +101,10 @@ ENTRY = ModelEntry(
     name="dncnn",
     title="DnCNN with batch norm, 20 layers",
     paper="K. Zhang et al., IEEE TIP 2017; as R in H. Fu et al. (NeCA), CVPR 2023",
-    licence="no weights of this net are published",
+    licence="none stated; NeCA publishes no weights of it",
     options=DnCNNOptions,
     make=_make,
-    variants={"rgb": {}, "gray": {"channels": 1}},
+    variants={"rgb": {}},
     keys=(r"model\.\d+\.(weight|bias|running_mean|running_var|num_batches_tracked)",),
     infer=infer,
 )

@@ -1,0 +1,232 @@
+"""Weights as their authors publish them: which network they belong to is told by their names.
+
+A model's page in the registry (:class:`denoisers.base.ModelEntry`) says what its names look like
+and how its options follow from shapes; this module knows no model.
+"""
+
+import os
+import pickle
+import re
+import warnings
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, TypeGuard
+
+import torch
+from torch import Tensor
+
+import denoisers
+from denoisers import card as own
+from denoisers.base import Denoiser, ModelEntry, Options
+from denoisers.card import Card
+from denoisers.fit import fill
+from noisegen.errors import (
+    MissingDataError,
+    RecipeError,
+    UnreadableFileError,
+    WeightsError,
+    did_you_mean,
+)
+
+State = Mapping[str, Tensor]
+
+WRAPPERS = ("module.", "_orig_mod.")
+"""What DataParallel and torch.compile put before names."""
+
+PROFILER = ("total_ops", "total_params")
+"""Last parts of the names that a MAC counter leaves in a state dict."""
+
+
+def load(
+    source: str | os.PathLike[str] | Mapping[str, Any],
+    *,
+    key: str | None = None,
+    model: str | None = None,
+    variant: str | None = None,
+) -> tuple[Denoiser, Card]:
+    """Return a published network, recognised by the names and shapes of its weights.
+
+    Parameters
+    ----------
+    source
+        A file (``.pt``, ``.pth`` …, read with ``weights_only=True``, or safetensors), or what is in
+        one: a state dict, bare or under a key such as ``"params"``, ``"state_dict"`` or
+        ``"model"``, its names with or without ``module.``. A file of noisegen's own is taken too.
+    key
+        Which of several state dicts in the file is meant.
+    model
+        Name of the network, where the names of the weights would fit several.
+    variant
+        Which published net it is, where several have one architecture (ADFNet's RGB and real).
+
+    Returns
+    -------
+    model
+        In evaluation mode, on the CPU.
+    card
+        Name, options, the variants it may be, origin and licence.
+
+    Raises
+    ------
+    MissingDataError
+        If there is no such file.
+    UnreadableFileError
+        If the file is damaged, or more than weights.
+    WeightsError
+        If no network is recognised, or more than one, or the weights do not fit it; the message
+        names the first that are missing, unexpected, or of another shape.
+    """
+    where = "the state dict" if isinstance(source, Mapping) else str(source)
+    content = source if isinstance(source, Mapping) else _read(Path(source))
+    if isinstance(content, tuple):
+        network, card = content
+        return network, _narrowed(card, variant, where)
+    state = _plain_names(_unwrapped(content, key, where), where)
+    page, options = recognise({n: tuple(t.shape) for n, t in state.items()}, where, model)
+    settings = options.model_dump()
+    network = fill(
+        denoisers.create(page.name, **settings), state, f"{where}, taken for {page.name} {settings}"
+    )
+    card = Card(
+        model=page.name,
+        options=settings,
+        variants=page.variants_of(options),
+        origin="" if isinstance(source, Mapping) else Path(source).name,
+        licence=page.licence,
+    )
+    return network, _narrowed(card, variant, where)
+
+
+def recognise(
+    shapes: Mapping[str, tuple[int, ...]], where: str, model: str | None = None
+) -> tuple[ModelEntry, Options]:
+    """Return the page and the options of the network that has tensors of these names and shapes.
+
+    Parameters
+    ----------
+    shapes
+        Of a state dict, by name.
+    where
+        What an error calls the weights.
+    model
+        Name of the network, if it is known.
+
+    Raises
+    ------
+    WeightsError
+        If there is no such network, or more than one.
+    """
+    page = denoisers.entry(model) if model else _likeliest(shapes, where)
+    try:
+        return page, page.check(page.infer(shapes))
+    except LookupError as error:
+        reason = f"without {error.args[0]}" if error.args else "incomplete"
+    except (RecipeError, ValueError) as error:
+        reason = str(error)
+    raise WeightsError(f"{where}: its names are those of {page.name}, but {reason}")
+
+
+def _likeliest(shapes: Mapping[str, tuple[int, ...]], where: str) -> ModelEntry:
+    """Return the model whose patterns match the most names, more than half of them."""
+    pages, _ = denoisers.entries()
+    shares = {page.name: _share(page, shapes) for page in pages}
+    best = max(shares.values())
+    likely = [page for page in pages if shares[page.name] == best]
+    if best <= 0.5:
+        some = ", ".join(list(shapes)[:3])
+        raise WeightsError(
+            f"{where}: names such as {some} are of no network known here "
+            f"({', '.join(denoisers.names())})"
+        )
+    if len(likely) > 1:
+        found = " or ".join(page.name for page in likely)
+        raise WeightsError(f"{where}: its names are those of {found}; say which with model=")
+    return likely[0]
+
+
+def _share(page: ModelEntry, shapes: Mapping[str, tuple[int, ...]]) -> float:
+    patterns = [re.compile(pattern) for pattern in page.keys]
+    return sum(any(p.fullmatch(n) for p in patterns) for n in shapes) / len(shapes)
+
+
+def _narrowed(card: Card, variant: str | None, where: str) -> Card:
+    if variant is None:
+        return card
+    if variant not in card.variants:
+        fits = ", ".join(card.variants) or "no published net"
+        raise WeightsError(
+            f"{where}: not variant '{variant}'{did_you_mean(variant, card.variants)} of "
+            f"{card.model}: options {card.options} are those of {fits}"
+        )
+    return card.model_copy(update={"variants": (variant,)})
+
+
+def _read(path: Path) -> Mapping[str, Any] | tuple[Denoiser, Card]:
+    """Return what a file holds; its own kind is loaded already."""
+    if not path.is_file():
+        raise MissingDataError(f"there is no file {path}: check the path")
+    if path.suffix == ".safetensors":
+        tensors, header = own.read(path)
+        return own.load(path) if own.KEY in header else tensors
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # on pickles of other protocols: they load or they fail
+            content = torch.load(path, map_location="cpu", weights_only=True)
+    except pickle.UnpicklingError as error:
+        raise UnreadableFileError(
+            f"{path} is no file of weights alone, and what else it holds may be a program: it is "
+            f"not run ({_line(error)})"
+        ) from None
+    except Exception as error:  # a damaged file may raise anything
+        raise UnreadableFileError(f"cannot read {path}: {_line(error)}") from None
+    if not isinstance(content, Mapping):
+        raise WeightsError(f"{path}: a {type(content).__name__}, not a state dict")
+    return content
+
+
+def _line(error: Exception) -> str:
+    return str(error).splitlines()[0] if str(error) else type(error).__name__
+
+
+def _unwrapped(content: Mapping[Any, Any], key: str | None, where: str) -> State:
+    """Return the one state dict in a checkpoint."""
+    if _is_state(content) and key is None:
+        return content
+    found = {name: value for name, value in content.items() if _is_state(value)}
+    if key is not None:
+        if key not in found:
+            there = ", ".join(map(str, found)) or "none"
+            raise WeightsError(f"{where}: no weights under '{key}'; there are: {there}")
+        return found[key]
+    if not found:
+        some = ", ".join(str(k) for k in list(content)[:5]) or "nothing"
+        raise WeightsError(f"{where}: no weights in it (it holds {some})")
+    if len(found) > 1:
+        names = ", ".join(map(str, found))
+        raise WeightsError(f"{where}: several sets of weights ({names}); say which with key=")
+    return next(iter(found.values()))
+
+
+def _is_state(value: object) -> TypeGuard[State]:
+    return (
+        isinstance(value, Mapping)
+        and bool(value)
+        and all(isinstance(n, str) and isinstance(t, Tensor) for n, t in value.items())
+    )
+
+
+def _plain_names(state: State, where: str) -> State:
+    """Return the weights under the network's own names, without what wrappers and tools left."""
+    plain: dict[str, Tensor] = {}
+    for name, tensor in state.items():
+        short = name
+        while short.startswith(WRAPPERS):
+            short = short.partition(".")[2]
+        if short.rpartition(".")[2] in PROFILER:
+            continue
+        if short in plain:
+            raise WeightsError(f"{where}: {short} is there twice, with and without a prefix")
+        plain[short] = tensor
+    if not plain:
+        raise WeightsError(f"{where}: no weights in it")
+    return plain
