@@ -6,7 +6,7 @@ colour of a sensor for pictures that have none of their own.
 """
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal, NamedTuple, get_args
 
 import numpy as np
@@ -34,6 +34,7 @@ from noisegen.cfa import Phase
 from noisegen.errors import InputError
 from noisegen.isp.color import camera_to_xyz
 from noisegen.sensor import models as noise_models
+from noisegen.sensor.body import BodyFigures
 from noisegen.sensor.models import NoiseModel
 from noisegen.sensor.parameters import Levels, NoiseParameters, tukey_lambda_variance
 
@@ -119,6 +120,8 @@ class Camera:
     color_matrices, neutrals
         Published XYZ to camera matrices and recorded as-shot neutrals (R, G, B); without matrices
         Google's mixture stands in.
+    body
+        What the sensor's body adds to its frames, as far as it is published.
     toml
         Text of the file it was made from, so that a corpus can carry it; empty for ``as-shot``.
     """
@@ -142,6 +145,7 @@ class Camera:
     max_analog_iso: float | None = None
     color_matrices: tuple[ColorMatrix, ...] = ()
     neutrals: tuple[tuple[float, float, float], ...] = ()
+    body: BodyFigures = field(default_factory=BodyFigures)
     toml: str = ""
 
     @property

@@ -27,6 +27,7 @@ from catalogs.problems import explain
 from noisegen.cfa import Phase
 from noisegen.errors import InputError, did_you_mean
 from noisegen.sensor import models
+from noisegen.sensor.body import BodyFigures
 from noisegen.sensor.parameters import Levels
 
 Text = Annotated[str, Field(min_length=1)]
@@ -91,6 +92,33 @@ class ColorSection(Section):
         return self
 
 
+class BodySection(Section):
+    """``[body]``: what :data:`noisegen.sensor.body.FIGURES` describes; left out is off."""
+
+    prnu: Finite = 0.0
+    green_imbalance: Finite = 0.0
+    dsnu: Finite = 0.0
+    dark_shading: Finite = 0.0
+    column_fpn: Finite = 0.0
+    column: Finite = 0.0
+    black_level_error: Finite = 0.0
+    hot_pixels: Finite = 0.0
+    hot_rate: Finite = 0.0
+    dead_pixels: Finite = 0.0
+    dual_gain_level: Finite | None = None
+    dual_gain_ratio: Finite = 1.0
+
+    @property
+    def figures(self) -> BodyFigures:
+        """The value that it states."""
+        return BodyFigures(**self.model_dump())
+
+    @model_validator(mode="after")
+    def _is_a_body(self) -> Self:
+        self.figures  # noqa: B018 - refuses what describes none
+        return self
+
+
 class CameraFile(Section):
     """All keys of a camera file; :class:`catalogs.camera.Camera` says what they mean."""
 
@@ -110,6 +138,7 @@ class CameraFile(Section):
     read_includes: tuple[Literal["quantisation", "row"], ...]
     breakpoints: tuple[Positive, ...] = ()
     max_analog_iso: Positive | None = None
+    body: BodySection = BodySection()
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
@@ -138,6 +167,7 @@ _SECTIONS: dict[tuple[str, ...], type[Section]] = {
     ("levels",): LevelsSection,
     ("color",): ColorSection,
     ("color", "matrices"): MatrixSection,
+    ("body",): BodySection,
     ("noise", "table"): Table,
     ("noise", "table", "points"): Point,
     ("noise", "polynomial"): Polynomial,
@@ -201,5 +231,6 @@ def parse(text: str, name: str, where: str) -> Camera:
             ColorMatrix(m.illuminant, m.xyz_to_cam, m.tag) for m in file.color.matrices
         ),
         neutrals=file.color.neutrals,
+        body=file.body.figures,
         toml=text,
     )

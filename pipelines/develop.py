@@ -5,7 +5,7 @@ corpus stores, so that what is computed when read equals what would have been st
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property, lru_cache
 from typing import Any, Literal, NamedTuple
 
@@ -27,6 +27,9 @@ from noisegen.isp.parameters import (
 from noisegen.sensor import (
     Address,
     BatchLevels,
+    BodyBatch,
+    BodyFigures,
+    BodyParameters,
     Figures,
     Levels,
     NoiseParameters,
@@ -68,11 +71,14 @@ class Sensor:
         Where codes are cut: at the converter's zero, or at black.
     read_includes
         What the camera's figures of read noise already contain.
+    body
+        What the camera's body adds.
     """
 
     model: str
     clips_at: Literal["adc", "black"]
     read_includes: tuple[Literal["quantisation", "row"], ...]
+    body: BodyFigures = field(default_factory=BodyFigures)
 
     def to_json(self) -> dict[str, Any]:
         """Return the value as JSON data."""
@@ -80,12 +86,18 @@ class Sensor:
             "model": self.model,
             "clips_at": self.clips_at,
             "read_includes": list(self.read_includes),
+            "body": vars(self.body),
         }
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> "Sensor":
         """Turn :meth:`to_json` back."""
-        return cls(data["model"], data["clips_at"], tuple(data["read_includes"]))
+        return cls(
+            data["model"],
+            data["clips_at"],
+            tuple(data["read_includes"]),
+            BodyFigures(**data["body"]),
+        )
 
 
 @dataclass(frozen=True)
@@ -218,6 +230,7 @@ class Developer:
             gain=1 / ratio,
             clips_at=clips_at,
             read_includes=self.sensor.read_includes,
+            bodies=self._bodies(flat),
         )
         if self.recipe.amplify:
             for row, mosaic in zip(flat, noisy, strict=True):
@@ -225,6 +238,22 @@ class Developer:
                 phase = cfa.PHASES[int(row["cfa"])]
                 mosaic[:] = amplify(mosaic, float(row["exposure_ratio"]), levels_of, phase)
         return noisy
+
+    def _bodies(self, rows: npt.NDArray[np.void]) -> BodyBatch | None:
+        """Return the bodies of some samples; None where no term of them is on."""
+        figures = self.sensor.body
+        if not figures.on:
+            return None
+        counter = body_counter(self.recipe, 0)
+        return BodyBatch.at(
+            figures,
+            rows["gain"],
+            rows["white"] - rows["black"][:, 1],
+            np.nan_to_num(rows["exposure_time"]),
+            (counter.key0, counter.key1),
+            np.full(len(rows), counter.camera, np.uint32),
+            rows["body"],
+        )
 
     def _finish(self, row: np.void) -> FinishParameters:
         """Return what is done to the noisy picture."""
@@ -350,3 +379,14 @@ def noise_parameters(row: np.void, sensor: Sensor) -> NoiseParameters:
         bias=tuple(row["bias"].tolist()),
         read_includes=sensor.read_includes,
     )
+
+
+def body_parameters(row: np.void, sensor: Sensor, levels: Levels) -> BodyParameters:
+    """Return what the body adds to the sample of a row of the table."""
+    exposure_time = float(np.nan_to_num(row["exposure_time"]))
+    return sensor.body.at(float(row["gain"]), levels, exposure_time)
+
+
+def body_counter(recipe: Recipe, body: int) -> random.BodyCounter:
+    """Return the counter of the fixed pattern of a body of a resolved recipe's camera."""
+    return random.body_counter(recipe.seed, random.camera_word(recipe.camera), body)

@@ -20,10 +20,17 @@ import numpy.typing as npt
 
 from noisegen import cfa
 from noisegen.isp.bulk import LINEAR_OFFSET, LINEAR_SCALE, unprocess
-from noisegen.sensor import Levels, models, variance
+from noisegen.sensor import Levels, models, pattern, variance
 from pipelines import finishing
 from pipelines.corpus import Corpus, Sample
-from pipelines.develop import Developer, Sensor, isp_parameters, noise_parameters
+from pipelines.develop import (
+    Developer,
+    Sensor,
+    body_counter,
+    body_parameters,
+    isp_parameters,
+    noise_parameters,
+)
 from pipelines.picture import PictureDeveloper
 from pipelines.tile import Window
 
@@ -124,7 +131,8 @@ def expected(corpus: Corpus, number: int, sample: Sample) -> npt.NDArray[Any]:
 def _predicted(corpus: Corpus, row: np.void, quiet: npt.NDArray[Any]) -> npt.NDArray[np.float64]:
     """Return the root mean square of the noise and bias that the formula gives each pixel.
 
-    NaN where the noise reaches a limit of the codes: the formula knows nothing of clipping.
+    The body's fixed pattern is known, and counts as what it does to each pixel. NaN where the noise
+    reaches a limit of the codes, of which the formula knows nothing, and in stuck pixels.
     """
     phase, white = cfa.PHASES[int(row["cfa"])], float(row["white"])
     black = cfa.by_position(row["black"], phase)
@@ -135,13 +143,19 @@ def _predicted(corpus: Corpus, row: np.void, quiet: npt.NDArray[Any]) -> npt.NDA
     x = (quiet - zero) / (white - zero) / ratio
     levels = Levels(tuple(row["black"].tolist()), white, corpus.sensor.clips_at)
     model = models.get(corpus.sensor.model)
-    every = variance(x, model, noise_parameters(row, corpus.sensor), levels)
+    body = body_parameters(row, corpus.sensor, levels)
+    counter = body_counter(corpus.recipe, int(row["body"]))
+    place = {"y": int(row["y"]), "x": int(row["x"])}
+    fixed = pattern((quiet.shape[0], quiet.shape[1]), body, counter, levels, phase, **place)
+    lit = x * fixed.light + fixed.charge / (white - zero)
+    every = variance(lit, model, noise_parameters(row, corpus.sensor), levels, body.temporal)
     own = np.take_along_axis(every, planes[..., None].astype(np.intp), -1)[..., 0]
     bias = row["bias"][planes] * (white - zero) if model.bias else 0.0
-    std = ratio * np.sqrt(own + bias**2)
+    shift = (lit - x) * (white - zero) + fixed.offset + bias
+    std = ratio * np.sqrt(own + shift**2)
     low = zero if corpus.sensor.clips_at == "black" else 0.0
     inside = (quiet - CLEAR * std > low) & (quiet + CLEAR * std < white)
-    return np.where(inside, std, np.nan)
+    return np.where(inside & (fixed.stuck == 0), std, np.nan)
 
 
 def _compare(

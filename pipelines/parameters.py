@@ -65,6 +65,8 @@ PARAMETERS: tuple[Parameter, ...] = (
     Parameter("tukey_lambda", _F8, (), "1", "shape of the read noise; NaN: Gaussian"),
     Parameter("tukey_scale", _F8, (), "1", "scale of the Tukey-lambda read noise"),
     Parameter("bias", _F8, ("plane",), "1", "mean dark offset"),
+    Parameter("body", _U4, (), "1", "number of the camera body, of the recipe's bodies"),
+    Parameter("exposure_time", _F8, (), "s", "for which hot pixels collect; NaN: there are none"),
     Parameter("source_shot", _F8, ("plane",), "1", "shot noise of the clean picture itself"),
     Parameter("source_read", _F8, ("plane",), "1", "read noise of the clean picture itself"),
     Parameter("strength", _F8, (), "1", "factor on the noise of the picture; NaN: not on it"),

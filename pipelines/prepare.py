@@ -12,7 +12,9 @@ from catalogs import cameras, sources
 from catalogs.camera import Camera
 from catalogs.sources import ImageRef, Source
 from noisegen.errors import CorpusMismatchError, InputError, MissingDataError
+from noisegen.sensor import BodyFigures
 from noisegen.sensor import models as noise_models
+from noisegen.sensor.body import TERMS
 from pipelines import picture, unprocessing
 from pipelines import plan as plans
 from pipelines.corpus import Corpus
@@ -22,6 +24,7 @@ from pipelines.plan import Plan
 from pipelines.recipe import Recipe
 from pipelines.schema import bytes_per_patch
 from pipelines.shard import Job
+from pipelines.tables.body import Body
 
 VAL, TEST = 10, 10
 """Percent of the scenes in the splits "val" and "test"; the others are "train"."""
@@ -74,6 +77,7 @@ def resolve(recipe: Recipe) -> Recipe:
         changes |= {"camera": camera.name, "camera_file": camera.toml}
     unprocessing.check(recipe, camera)
     _check_terms(recipe, model)
+    _check_body(recipe, camera)
     return recipe.model_copy(update={**changes, "noise": model})
 
 
@@ -82,8 +86,33 @@ def _check_terms(recipe: Recipe, model: str) -> None:
     terms = noise_models.get(model)
     has = {"shot": terms.shot != "none", "read": True, "row": terms.row, "bias": terms.bias}
     for term in recipe.without:
-        if not has[term]:
+        if term not in TERMS and not has[term]:
             raise InputError(f"without: noise model '{model}' has no term '{term}' to switch off")
+
+
+def _check_body(recipe: Recipe, camera: Camera | None) -> None:
+    """Refuse what is said of a body's terms that are not on."""
+    stated = recipe.body.over(BodyFigures() if camera is None else camera.body)
+    for term in recipe.without:
+        if term in TERMS and term not in stated.on:
+            raise InputError(f"without: the body has no term '{term}' to switch off")
+    off = vars(BodyFigures())
+    for name, (_, figures) in TERMS.items():
+        for figure in figures if name not in stated.on else ():
+            if getattr(recipe.body, figure) not in (None, off[figure]):
+                others = " and ".join(f"body.{other}" for other in figures if other != figure)
+                raise InputError(f"body.{figure}: does nothing alone; state {others} too")
+    on = body(recipe, camera).on
+    fixed = [name for name, term in TERMS.items() if term.scope == "sensor"]
+    if recipe.bodies > 1 and not set(on) & set(fixed):
+        raise InputError(
+            f"bodies: nothing tells {recipe.bodies} bodies apart; switch a fixed pattern on, such "
+            "as body.prnu, or leave bodies away"
+        )
+    if recipe.body.exposure_time != Body().exposure_time and "hot_pixels" not in on:
+        raise InputError(
+            "body.exposure_time: nothing depends on it; switch body.hot_pixels on or leave it away"
+        )
 
 
 def _check_name(name: str, text: str) -> None:
@@ -106,6 +135,14 @@ def target(recipe: Recipe) -> Camera | None:
     return cameras.load(recipe.camera)
 
 
+def body(recipe: Recipe, camera: Camera | None) -> BodyFigures:
+    """Return what the body adds: the recipe's figures over its camera's; nothing on pictures."""
+    if recipe.on_picture:
+        return BodyFigures()
+    stated = recipe.body.over(BodyFigures() if camera is None else camera.body)
+    return stated.without(*(term for term in recipe.without if term in TERMS))
+
+
 def developer(recipe: Recipe, camera: Camera | None) -> AnyDeveloper:
     """Return what develops the samples of a resolved recipe."""
     model = recipe.noise or ""
@@ -116,7 +153,7 @@ def developer(recipe: Recipe, camera: Camera | None) -> AnyDeveloper:
     )
     if recipe.clip == "published":
         clips_at = "black"
-    return picture.developer(recipe, Sensor(model, clips_at, includes))
+    return picture.developer(recipe, Sensor(model, clips_at, includes, body(recipe, camera)))
 
 
 @dataclass(frozen=True)

@@ -16,6 +16,7 @@ from pydantic import Field, ValidationError, field_validator, model_validator
 from noisegen.errors import MissingDataError, RecipeError
 from pipelines import presets
 from pipelines.tables import Range, Table, check_range, ends, first_problem, merged, to_toml
+from pipelines.tables.body import Body
 from pipelines.tables.finish import Finish
 from pipelines.tables.unprocess import Unprocess
 
@@ -33,6 +34,13 @@ PICTURE_KEYS = frozenset(
 """Keys that mean something where noise is drawn on the rendered picture."""
 
 Stage = Literal["srgb", "linear", "raw", "both"]
+
+Term = Literal[
+    "shot", "read", "row", "bias",
+    "prnu", "green_imbalance", "dsnu", "dark_shading", "column_fpn", "column", "black_level_error",
+    "hot_pixels", "dead_pixels", "dual_gain",
+]  # fmt: skip
+"""Noise terms: the model's, and the body's."""
 
 
 class Recipe(Table):
@@ -77,8 +85,12 @@ class Recipe(Table):
         None, description="Bits of a stored sRGB value; none: 8. Other stages have their own."
     )
     lazy: bool = Field(False, description="Keep the clean mosaic; compute the rest when read.")
-    without: tuple[Literal["shot", "read", "row", "bias"], ...] = Field(
-        (), description="Noise terms that are switched off."
+    without: tuple[Term, ...] = Field(
+        (), description="Noise terms, of the model or the body, that are switched off."
+    )
+    body: Body = Field(Body(), description="What the camera's body adds (docs/body.md).")
+    bodies: Annotated[int, Field(ge=1, lt=1 << 24)] = Field(
+        1, description="Virtual bodies of the camera, of which each image is taken with one."
     )
     patch: int = Field(128, description="Height and width of a sample in pixels, even.")
     per_image: Annotated[int, Field(ge=1, lt=1 << 32)] | None = Field(

@@ -17,6 +17,7 @@ from catalogs.sources import ImageRef, Source, SourceImage
 from noisegen import cfa, random
 from noisegen.errors import InputError, RecipeError, UnreadableFileError
 from noisegen.isp import color
+from noisegen.sensor.body import TERMS
 from pipelines import finishing, parameters, rendered
 from pipelines.develop import Arrays, isp_parameters
 from pipelines.frame import Frame, frame, perceptual_hash
@@ -191,10 +192,14 @@ def _expose(job: Job, rows: npt.NDArray[np.void], camera: Camera, iso: float | N
                 *(state.iso, state.gain, noise.shot, noise.read, noise.bias, noise.row),
                 *(np.nan if v is None else v for v in (noise.tukey_lambda, noise.tukey_scale)),
                 _exposure_ratio(recipe, image, number),
+                _exposure_time(job, image, number),
             )
         )
-    names = ("iso", "gain", "shot", "read", "bias", "row", "tukey_lambda", "tukey_scale")
-    for name, values in zip((*names, "exposure_ratio"), zip(*drawn, strict=True), strict=True):
+    names = (
+        *("iso", "gain", "shot", "read", "bias", "row", "tukey_lambda", "tukey_scale"),
+        *("exposure_ratio", "exposure_time"),
+    )
+    for name, values in zip(names, zip(*drawn, strict=True), strict=True):
         rows[name] = np.array(values)[:, None]
     _switch_off(job, rows)
 
@@ -215,6 +220,8 @@ def _draw_finish(job: Job, rows: npt.NDArray[np.void]) -> None:
 def _switch_off(job: Job, rows: npt.NDArray[np.void]) -> None:
     """Take the terms away that the recipe does without."""
     for term in job.recipe.without:
+        if term in TERMS:
+            continue  # the sensor's body does without it
         if term == "row" and "row" in job.developer.sensor.read_includes:
             rows["read"] = np.maximum(rows["read"] - rows["row"][..., None] ** 2, 0)
         rows[term] = 0
@@ -229,6 +236,7 @@ def _known(job: Job, image: int, picture: Frame) -> bytes:
     row["cfa"] = cfa.PHASES.index(picture.phase)
     row["black"], row["white"] = picture.levels.black, picture.levels.white
     row["source_shot"], row["source_read"] = picture.own_noise()
+    row["body"] = _body(job.recipe, image)
     row["wb"], row["cam_to_xyz"] = picture.white_balance, picture.cam_to_xyz
     row["ccm"] = color.multiply(color.xyz_to_srgb("D65"), picture.cam_to_xyz)
     return row.tobytes()
@@ -254,6 +262,22 @@ def _places(job: Job, picture: Frame, piece: Piece) -> npt.NDArray[np.int64]:
     edge = job.developer.core
     steps = [(length - edge) // 2 + 1 for length in (picture.height, picture.width)]
     return 2 * rng.integers(0, steps, (piece.first + piece.patches, 2))[piece.first :]
+
+
+def _body(recipe: Recipe, image: int) -> int:
+    """Draw the body that an image is taken with."""
+    return int(random.generator(recipe.seed, random.Stream.BODY, image).integers(recipe.bodies))
+
+
+def _exposure_time(job: Job, image: int, number: int) -> float:
+    """Draw the exposure time of a patch, NaN where nothing depends on it."""
+    if "hot_pixels" not in job.developer.sensor.body.on:
+        return math.nan
+    low, high = ends(job.recipe.body.exposure_time)
+    if low == high:
+        return low
+    rng = random.generator(job.recipe.seed, random.Stream.BODY, image, number)
+    return math.exp(rng.uniform(math.log(low), math.log(high)))
 
 
 def _exposure_ratio(recipe: Recipe, image: int, number: int) -> float:

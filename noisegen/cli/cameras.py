@@ -135,6 +135,7 @@ def _facts(camera: "Camera") -> list[tuple[str, str]]:
         ),
         ("CFA", camera.cfa + (" (assumed)" if "cfa" in camera.assumed else "")),
         ("colour", _colour(camera)),
+        ("body", _body(camera)),
         ("note", camera.note),
     ]
     for source in camera.sources:
@@ -153,6 +154,15 @@ def _colour(camera: "Camera") -> str:
         text = "no published matrix: Google's mixture of four cameras"
     count = len(camera.neutrals)
     return text + (f"; {count} recorded neutral{'s' * (count > 1)}" if count else "")
+
+
+def _body(camera: "Camera") -> str:
+    from noisegen.sensor.body import FIGURES, BodyFigures
+
+    nothing = vars(BodyFigures())
+    stated = [(k, v) for k, v in vars(camera.body).items() if v != nothing[k]]
+    texts = (f"{name} {value:g} {FIGURES[name].unit}" for name, value in stated)
+    return ", ".join(text.removesuffix(" 1") for text in texts)
 
 
 def _setting(camera: "Camera") -> str:

@@ -66,9 +66,17 @@ RUN_OPTIONS = (
 )
 @click.option(
     "--without",
-    type=click.Choice(["shot", "read", "row", "bias"]),
+    metavar="TERM",
     multiple=True,
-    help="Switch a noise term off; may be given again.",
+    help="Switch a noise term off: shot, read, row, bias, or one of the body's (docs/body.md); may "
+    "be given again.",
+)
+@click.option(
+    "--bodies",
+    type=int,
+    metavar="N",
+    help="Virtual bodies of the camera, with a fixed pattern each (--set body.prnu=0.01).  "
+    "[default: 1]",
 )
 @click.option(
     "--gain", type=RANGE, help="Gain in DN per electron, or a range, for cameras without ISO."

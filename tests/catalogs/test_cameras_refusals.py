@@ -16,6 +16,7 @@ from noisegen.errors import (
     UnknownNameError,
     UnreadableFileError,
 )
+from noisegen.sensor import BodyFigures
 
 PLANES = (1e-4, 1e-4, 1.1e-4, 1e-4)
 
@@ -105,6 +106,9 @@ GOOD = cameras.load("GP").toml
         ('cfa = "BGGR"', 'cfa = "BGGR"\nbreakpoints = [200]', "has 1 point; each needs two"),
         ('cfa = "BGGR"', 'cfa = "BGGR"\nbreakpoints = [900, 700]', "must be increasing"),
         ('cfa = "BGGR"', "cfa = ", "not a TOML file"),
+        ("[levels]", "[body]\nprnu = 0.2\n[levels]", "body: prnu is .*: 0 to 0.1, not 0.2"),
+        ("[levels]", "[body]\nprnuu = 0.01\n[levels]", r"'body\.prnuu' .*mean 'prnu'"),
+        ("[levels]", "[body]\nhot_pixels = 0.01\n[levels]", "body: hot_pixels needs hot_rate"),
     ],
 )
 def test_refused_file(old, new, message, tmp_path):
@@ -207,6 +211,17 @@ def test_show(name):
     for text in (camera.title, camera.licence, camera.note, camera.figures):
         assert " ".join(text.split()) in words
     assert all(s.figures in words for s in camera.sources)
+
+
+def test_a_body_is_read_and_shown_with_its_units(tmp_path):
+    file = tmp_path / "mine.toml"
+    body = "[body]\nprnu = 0.01\ncolumn = 0.5\nhot_pixels = 1e-4\nhot_rate = 2000\n[levels]"
+    file.write_text(GOOD.replace("[levels]", body, 1), encoding="utf-8")
+    stated = {"prnu": 0.01, "column": 0.5, "hot_pixels": 1e-4, "hot_rate": 2000}
+    assert cameras.load(file).body == BodyFigures(**stated)
+    words = " ".join(CliRunner().invoke(command, [str(file)]).output.split())
+    assert "body prnu 0.01, column 0.5 electron, hot_pixels 0.0001, hot_rate 2000 elec" in words
+    assert not any(cameras.load(name).body.on for name in cameras.names())
 
 
 @pytest.mark.parametrize("name", ["GP", "NikonD850", "IMX296", "google", "SonyA7S2-PMN", "SonyA7R"])

@@ -54,9 +54,10 @@ def test_every_option_reaches_the_recipe(run, tmp_path):
         "--gamma", "rec709", "--tone", "0.1-0.5", "--border", "published", "--clip", "published",
         "--exposure-ratio", "2-4", "--amplify", "--seed", "7", "--source-option", "size=96",
         "--without", "shot", "--without", "read", "--preset", "published", "--set", "tone=0.2-0.5",
+        "--bodies", "5", "--set", "body.prnu=0.01",
     )  # fmt: skip
     recipe = pipelines.open(out).recipe
-    tables = {"finish", "unprocess"}
+    tables = {"finish", "unprocess", "body"}
     found = recipe.model_dump(exclude={"camera_file", "noise_file", "schema_version", *tables})
     assert found == {
         "source": "deadleaves", "camera": "S6", "noise": "poisson-gaussian",
@@ -65,8 +66,9 @@ def test_every_option_reaches_the_recipe(run, tmp_path):
         "gamma": "rec709", "tone": (0.2, 0.5), "preset": "published",
         "border": "published", "clip": "published",
         "exposure_ratio": (2.0, 4.0), "amplify": True, "seed": 7,
-        "source_options": {"size": 96}, "without": ("read", "shot"),
+        "source_options": {"size": 96}, "without": ("read", "shot"), "bodies": 5,
     }  # fmt: skip
+    assert recipe.body.prnu == 0.01
 
 
 def test_every_preset_is_named_in_the_help_and_overridden_key_by_key(run, tmp_path):
