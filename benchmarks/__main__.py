@@ -10,7 +10,9 @@ import subprocess
 import sys
 from pathlib import Path
 
-BENCHES = ("noise", "picture_noise", "isp", "isp_torch", "finish", "store", "pipeline")
+BENCHES = (
+    "noise", "picture_noise", "isp", "isp_torch", "finish", "store", "pipeline", "denoisers",
+)  # fmt: skip
 
 
 def main() -> int:

@@ -7,7 +7,7 @@ References
 H. Shen, Z.-Q. Zhao, W. Zhang, "Adaptive Dynamic Filtering Network for Image Denoising", AAAI 2023.
 """
 
-from typing import Annotated, Any, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal, cast
 
 import torch
 from pydantic import Field
@@ -98,16 +98,29 @@ class SEKG(nn.Module):
         return spatial_term + channel_term
 
 
+class KernelConvolution(nn.Conv2d):
+    """The 1x1 convolution that makes nine taps a channel: called, it returns the kernels."""
+
+    def __init__(self, channels: int, filtered: int) -> None:
+        super().__init__(channels, 9 * filtered, 1)
+
+    def filter(
+        self, x: Tensor, feature: Tensor, dilations: tuple[int, ...] = (1,)
+    ) -> tuple[Tensor, ...]:
+        """Return ``x`` filtered at each dilation by the kernels of ``feature``, never stored."""
+        return dynamic_filter(x, feature, self.weight, self.get_parameter("bias"), dilations)
+
+
 class KernelGeneration(nn.Module):
     """SEKG and the 1x1 convolution that makes nine taps a channel of it (the paper's AFG)."""
 
     def __init__(self, channels: int) -> None:
         super().__init__()
         self.sekg = SEKG(channels)
-        self.conv = nn.Conv2d(channels, 9 * channels, 1)
+        self.conv = KernelConvolution(channels, channels)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Return kernels (N, 9C, H, W) for :func:`denoisers.layers.dynamic.dynamic_filter`."""
+        """Return the kernels (N, 9C, H, W)."""
         kernels: Tensor = self.conv(self.sekg(x))
         return kernels
 
@@ -121,7 +134,8 @@ class DConv(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Return ``x`` filtered, of the same shape."""
-        return dynamic_filter(x, self.afg(x))
+        (filtered,) = self.afg.conv.filter(x, self.afg.sekg(x))
+        return filtered
 
 
 class MFI(nn.Module):
@@ -226,7 +240,7 @@ class MDCB(nn.Module):
             DCN(channels),
             nn.LeakyReLU(SLOPE),
             SEKG(channels),
-            nn.Conv2d(channels, 9 * mid_channels, 1),
+            KernelConvolution(channels, mid_channels),
         )
         self.branch_1, self.branch_3, self.branch_5 = (Branch(mid_channels) for _ in DILATIONS)
         self.integration = MFI()
@@ -234,15 +248,13 @@ class MDCB(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Return ``x`` and what the block adds."""
-        kernels = self.generate_kernel((x, self.offset(x)))
+        feature = self.generate_kernel[:-1]((x, self.offset(x)))
+        make = cast(KernelConvolution, self.generate_kernel[-1])
         w = self.conv(x)
-        branches = [
-            branch(dynamic_filter(w, kernels, dilation))
-            for branch, dilation in zip(
-                (self.branch_1, self.branch_3, self.branch_5), DILATIONS, strict=True
-            )
-        ]
-        added: Tensor = self.fusion(self.integration(torch.cat((w, *branches), 1)))
+        filtered = make.filter(w, feature, DILATIONS)
+        branches = (self.branch_1, self.branch_3, self.branch_5)
+        refined = [branch(f) for branch, f in zip(branches, filtered, strict=True)]
+        added: Tensor = self.fusion(self.integration(torch.cat((w, *refined), 1)))
         return x + added
 
 
