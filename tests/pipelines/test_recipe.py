@@ -9,6 +9,7 @@ from noisegen.errors import MissingDataError, RecipeError
 from pipelines import presets, recipe
 from pipelines.recipe import Recipe
 from pipelines.tables import Table, check_range, first_problem, merged, to_toml
+from pipelines.tables.body import Body
 
 RANGES = st.one_of(
     st.none(),
@@ -25,6 +26,8 @@ RECIPES = st.builds(
     camera_file=st.none() | st.text(),
     source_options=st.dictionaries(st.sampled_from(["split", "size"]), st.integers() | st.text()),
     lazy=st.booleans(),
+    body=st.builds(Body, prnu=st.none() | st.floats(0, 0.1), exposure_time=st.floats(1e-6, 3600)),
+    bodies=st.integers(1, 2**24 - 1),
 )
 
 
