@@ -3,5 +3,14 @@
 from noisegen.raw.dng import write_dng
 from noisegen.raw.metadata import RawImage, RawMetadata
 from noisegen.raw.read import read, read_metadata, read_shape
+from noisegen.raw.shading import recorded_shading
 
-__all__ = ["RawImage", "RawMetadata", "read", "read_metadata", "read_shape", "write_dng"]
+__all__ = [
+    "RawImage",
+    "RawMetadata",
+    "read",
+    "read_metadata",
+    "read_shape",
+    "recorded_shading",
+    "write_dng",
+]

@@ -7,6 +7,7 @@ later than the DNG's active area (it rounds odd margins up): patterns are turned
 
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 import numpy.typing as npt
@@ -26,6 +27,7 @@ from noisegen.raw.metadata import (
     gains_of_neutral,
     neutral_of_gains,
 )
+from noisegen.raw.opcodes import Opcodes
 from noisegen.raw.tags import DngTags
 
 
@@ -90,6 +92,7 @@ def assemble(path: str, data: bytes | None, tags: DngTags | None, decoded: Decod
         model=said.model,
         iso=iso if iso > 0 else None,
         exposure_time=exposure if exposure > 0 else None,
+        opcodes=_opcodes(tags, decoded),
         origin={
             "cfa": "LibRaw, at the visible origin",
             "black_level": black_origin,
@@ -101,6 +104,7 @@ def assemble(path: str, data: bytes | None, tags: DngTags | None, decoded: Decod
             "xyz_to_cam": chosen_origin,
             "color_matrix": "unknown" if decoded.color_matrix is None else "LibRaw",
             "noise_profile": noise_origin,
+            "opcodes": _opcodes_origin(tags),
             "orientation": where["orientation"] if 1 <= orientation <= 8 else "LibRaw",
             "make": where.get("make", given) if said.make else "unknown",
             "model": where.get("model", given) if said.model else "unknown",
@@ -114,6 +118,26 @@ def assemble(path: str, data: bytes | None, tags: DngTags | None, decoded: Decod
 
 # LibRaw's turn to EXIF orientation.
 _ORIENTATION = {0: 1, 3: 3, 5: 8, 6: 6}
+
+
+def _opcodes(tags: DngTags | None, decoded: Decoded) -> Opcodes:
+    """Move the active area to where the visible mosaic starts."""
+    if tags is None:
+        return Opcodes()
+    _, _, height, width = tags.opcodes.active_area
+    return replace(tags.opcodes, active_area=(*_from_visible(tags, decoded), height, width))
+
+
+def _opcodes_origin(tags: DngTags | None) -> str:
+    if tags is None:
+        return "none in the file"
+    where = tags.where
+    lists = [where[n] for n in ("opcode_list_2", "opcode_list_3") if n in where]
+    origin = " and ".join(lists) or "none in the file"
+    if tags.opcodes.problem:
+        return f"{origin}, damaged: {tags.opcodes.problem}"
+    ignored = ", ".join(tags.opcodes.ignored)
+    return f"{origin}, ignored: {ignored}" if ignored else origin
 
 
 def _found(value: float | None, where: str, fallback: float) -> str:

@@ -19,7 +19,10 @@ import numpy.typing as npt
 
 from noisegen import cfa as bayer
 from noisegen.errors import InputError, StorageError
+from noisegen.isp.shading import GainMaps
 from noisegen.raw.metadata import D65
+from noisegen.raw.opcodes import FixVignetteRadial, GainMap, encode
+from noisegen.raw.shading import gain_map_opcodes
 from noisegen.raw.tags import PHOTOMETRIC_CFA
 
 Compression = Literal["lossless-jpeg"]
@@ -32,7 +35,9 @@ _MAX_DENOMINATOR = 1_000_000
 # The preview in front of a SubIFD is about this wide.
 _PREVIEW = 160
 
-_Tag = tuple[int, str, int, Any, bool]
+_UNDEFINED = 7  # TIFF's type of bytes without a meaning of their own
+
+_Tag = tuple[int, str | int, int, Any, bool]
 
 
 def write_dng(
@@ -51,6 +56,8 @@ def write_dng(
     model: str = "",
     iso: int | None = None,
     exposure_time: float | None = None,
+    gain_maps: GainMaps | Sequence[GainMap] = (),
+    vignette: FixVignetteRadial | None = None,
     compression: Compression | None = None,
     subifd: bool = False,
 ) -> None:
@@ -86,6 +93,11 @@ def write_dng(
         ISO speed, 1 to 65535.
     exposure_time
         Seconds.
+    gain_maps
+        Gains that make up for the lens's fall-off (OpcodeList2): a grid for each plane, written as
+        four opcodes as phones do, or any opcodes.
+    vignette
+        Radial model of the same (OpcodeList3).
     compression
         ``"lossless-jpeg"`` needs the package imagecodecs.
     subifd
@@ -103,6 +115,9 @@ def write_dng(
     _check(mosaic, cfa, black, white_level, bits, orientation)
     main = _main_tags(as_shot_neutral, color_matrix, orientation, make, model, iso, exposure_time)
     raw = _raw_tags(cfa, black, white_level, noise_profile)
+    if isinstance(gain_maps, GainMaps):
+        gain_maps = gain_map_opcodes(gain_maps, (mosaic.shape[0], mosaic.shape[1]), cfa)
+    raw += _opcode_tags(gain_maps, vignette)
     options = _pixel_options(mosaic, bits, compression)
     pixels = options.pop("data")
     with _replacing(Path(path)) as writer:
@@ -218,6 +233,16 @@ def _raw_tags(
         pairs = pairs[:3] if greens_agree else pairs[bayer.planes(cfa).ravel()]
         tags.append((51041, "d", pairs.size, tuple(pairs.ravel().tolist()), True))
     return tags
+
+
+def _opcode_tags(gain_maps: Sequence[GainMap], vignette: FixVignetteRadial | None) -> list[_Tag]:
+    lists: dict[int, Sequence[GainMap | FixVignetteRadial]] = {}
+    if gain_maps:
+        lists[51009] = gain_maps
+    if vignette is not None:
+        lists[51022] = [vignette]
+    encoded = {code: encode(opcodes) for code, opcodes in lists.items()}
+    return [(code, _UNDEFINED, len(data), data, True) for code, data in encoded.items()]
 
 
 def _finite(

@@ -14,6 +14,7 @@ import numpy.typing as npt
 
 from noisegen.cfa import Phase
 from noisegen.isp.illuminant import KELVIN
+from noisegen.raw.opcodes import Opcodes
 
 Planes = tuple[float, float, float, float]
 """One value a plane: R, G1, B, G2."""
@@ -77,6 +78,8 @@ class RawMetadata:
         ISO speed; None if unknown.
     exposure_time
         Seconds; None if unknown.
+    opcodes
+        What a DNG's opcode lists say of lens shading (:func:`noisegen.raw.recorded_shading`).
     origin
         Field name to where its value was found, in words.
     """
@@ -98,6 +101,7 @@ class RawMetadata:
     model: str = ""
     iso: float | None = None
     exposure_time: float | None = None
+    opcodes: Opcodes = field(default_factory=Opcodes, compare=False)
     origin: Mapping[str, str] = field(default_factory=dict, compare=False)
 
     def __post_init__(self) -> None:

@@ -9,14 +9,16 @@ import io
 import logging
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
 
 from noisegen.errors import UnreadableFileError
+from noisegen.raw import opcodes
 from noisegen.raw.files import DAMAGED
 from noisegen.raw.metadata import Matrix, Triple
+from noisegen.raw.opcodes import Opcodes
 
 PHOTOMETRIC_CFA = 32803
 PHOTOMETRIC_LINEAR_RAW = 34892
@@ -51,6 +53,9 @@ class DngTags:
         Pairs (illuminant, ColorMatrix).
     noise_profile
         Numbers of NoiseProfile: shot, read, shot, read …
+    opcodes
+        What opcode lists 2 and 3 say of lens shading; ``active_area`` has the place and size of the
+        active area in the whole raw image.
     orientation, make, model, iso, exposure_time
         As in :class:`noisegen.raw.RawMetadata`.
     where
@@ -77,6 +82,7 @@ class DngTags:
     model: str = ""
     iso: float | None = None
     exposure_time: float | None = None
+    opcodes: Opcodes = field(default_factory=Opcodes)
     where: dict[str, str] = field(default_factory=dict)
 
 
@@ -174,8 +180,18 @@ class _Reader:
             model=self.text(272, "model") or self.text(50708, "model"),
             iso=self.first(34855, "iso", "ISOSpeedRatings") or None,
             exposure_time=self.first(33434, "exposure_time", "ExposureTime") or None,
+            opcodes=self.opcodes(area),
             where=self.where,
         )
+
+    def opcodes(self, area: list[float]) -> Opcodes:
+        found = [(2, self.find(51009, "opcode_list_2")), (3, self.find(51022, "opcode_list_3"))]
+        lists = [(number, _bytes(tag.value)) for number, tag in found if tag is not None]
+        if not lists:
+            return Opcodes()
+        size = [int(n) for n in self.raw.shape[:2]]
+        top, left, bottom, right = map(int, area) if len(area) == 4 else (0, 0, *size)
+        return replace(opcodes.parse(lists), active_area=(top, left, bottom - top, right - left))
 
     def neutral(self) -> Triple | None:
         values = self.numbers(50728, "as_shot_neutral")
@@ -235,6 +251,10 @@ def _flat(value: Any) -> list[float]:
     if isinstance(value, str):
         return []
     return [float(v) for v in (value if np.iterable(value) else (value,))]
+
+
+def _bytes(value: Any) -> bytes:
+    return value if isinstance(value, bytes) else bytes(int(v) & 0xFF for v in _flat(value))
 
 
 def _rationals(value: Any) -> list[float]:
