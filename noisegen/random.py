@@ -45,6 +45,7 @@ class Stream(IntEnum):
     REALISM = 30
     STRENGTH = 32
     FINISH = 40
+    SHADING = 50
     UNPROCESS = 60
 
 

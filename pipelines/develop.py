@@ -37,7 +37,7 @@ from noisegen.sensor import (
     amplify,
 )
 from noisegen.sensor import models as noise_models
-from pipelines import finishing
+from pipelines import finishing, shading
 from pipelines.recipe import Recipe
 from pipelines.tile import Window, places
 
@@ -286,7 +286,8 @@ class Developer:
             if after.changes_pixels:
                 picture[:] = self._finished(row, mosaic, (size[0], size[1]), after)
             else:
-                self._render(row, mosaic, recipe.depth, (halo, halo, patch, patch), picture)
+                core = (halo, halo, patch, patch)
+                self._render(row, mosaic, (size[0], size[1]), recipe.depth, core, picture)
         return out
 
     def _finished(
@@ -297,7 +298,7 @@ class Developer:
         wanted = finishing.window(y, x, self.recipe.patch, finish.resize)
         top, left, height, width = needed(finish, frame, wanted)
         cut = (top - y + self.halo, left - x + self.halo, height, width)
-        picture = self._render(row, mosaic, 16, cut)
+        picture = self._render(row, mosaic, frame, 16, cut)
         return finished(
             picture,
             finish,
@@ -311,6 +312,7 @@ class Developer:
         self,
         row: np.void,
         mosaic: Mosaic,
+        frame: tuple[int, int],
         bits: Literal[8, 16],
         cut: tuple[int, int, int, int],
         out: npt.NDArray[Any] | None = None,
@@ -326,6 +328,7 @@ class Developer:
             stage="linear" if linear else "srgb",
             border=recipe.border,
             cut=cut,
+            shading=shading.of_row(row, frame, self.halo),
             out=out,
         )
 

@@ -22,6 +22,8 @@ from noisegen.raw.metadata import UNKNOWN_GAINS
 from noisegen.sensor import Levels
 from pipelines.develop import matrix3
 from pipelines.recipe import Recipe
+from pipelines.shading import Coefficients, local
+from pipelines.shading import draw as draw_shading
 from pipelines.tile import Window
 from pipelines.unprocessing import Unprocessing, draw
 
@@ -44,6 +46,8 @@ class Frame(ABC):
         Gains of R, G, B; the smallest is 1.
     cam_to_xyz
         (3, 3) matrix from white-balanced camera RGB to XYZ.
+    shading
+        Coefficients of the lens shading that the ISP makes up for.
     """
 
     height: int
@@ -52,6 +56,7 @@ class Frame(ABC):
     levels: Levels
     white_balance: tuple[float, float, float]
     cam_to_xyz: Matrix
+    shading: Coefficients
 
     @abstractmethod
     def tile(self, window: Window, tone: float) -> npt.NDArray[Any]:
@@ -154,6 +159,12 @@ class PictureFrame(Frame):
             encoded=self.encoded,
             exposure=self.unprocessing.exposure,
             tone=self.unprocessing.curve,
+            shading=local(
+                self.shading,
+                (self.height, self.width),
+                window.y - window.halo,
+                window.x - window.halo,
+            ),
         )
 
     def record(self, rows: npt.NDArray[np.void]) -> None:
@@ -180,7 +191,7 @@ def frame(image: SourceImage, camera: Camera, recipe: Recipe, number: int) -> Fr
     number
         The image's row in the corpus.
     """
-    levels = camera.levels
+    levels, shading = camera.levels, draw_shading(recipe, number)
     height, width = image.pixels.shape[:2]
     if image.raw is not None:
         raw = image.raw
@@ -196,6 +207,7 @@ def frame(image: SourceImage, camera: Camera, recipe: Recipe, number: int) -> Fr
             levels,
             gains,
             cam_to_xyz,
+            shading,
             image.pixels.astype(np.uint16, copy=False),
             raw,
         )
@@ -207,6 +219,7 @@ def frame(image: SourceImage, camera: Camera, recipe: Recipe, number: int) -> Fr
         levels,
         _normalised(unprocessing.color.white_balance),
         np.asarray(unprocessing.color.cam_to_xyz),
+        shading,
         image.pixels,
         image.kind == "srgb",
         recipe,

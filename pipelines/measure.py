@@ -21,7 +21,7 @@ import numpy.typing as npt
 from noisegen import cfa
 from noisegen.isp.bulk import LINEAR_OFFSET, LINEAR_SCALE, unprocess
 from noisegen.sensor import Levels, models, pattern, variance
-from pipelines import finishing
+from pipelines import finishing, shading
 from pipelines.corpus import Corpus, Sample
 from pipelines.develop import (
     Developer,
@@ -203,9 +203,10 @@ def _tile(corpus: Corpus, number: int, sample: Sample) -> tuple[np.void, npt.NDA
     name = {"raw": "clean", "both": "raw_clean"}.get(recipe.stage)
     if not name and recipe.finish.shrinks:
         picture = _enlarged(sample.arrays["clean"], row, window)
-        return row, _unprocessed(corpus.developer, row, picture), window
+        return row, _unprocessed(corpus.developer, row, picture, window), window
     clean = sample.arrays[name or "clean"]
-    mosaic = clean if name else _unprocessed(corpus.developer, row, clean)
+    bare = replace(window, halo=0)
+    mosaic = clean if name else _unprocessed(corpus.developer, row, clean, bare)
     alone = Window(0, 0, recipe.patch, window.halo, recipe.patch, recipe.patch)
     return row, alone.cut(mosaic), window
 
@@ -223,8 +224,9 @@ def _enlarged(
 
 
 def _unprocessed(
-    developer: Developer, row: np.void, picture: npt.NDArray[Any]
+    developer: Developer, row: np.void, picture: npt.NDArray[Any], window: Window
 ) -> npt.NDArray[np.uint16]:
+    """Return the mosaic of a picture of a window, its surroundings included."""
     recipe = developer.recipe
     linear = recipe.stage == "linear"
     if linear:
@@ -233,7 +235,15 @@ def _unprocessed(
     parameters = isp_parameters(row, recipe.demosaic, recipe.gamma)
     phase = cfa.PHASES[int(row["cfa"])]
     white = float(row["white"])
-    return unprocess(picture, phase, row["black"], white, parameters, encoded=not linear)
+    return unprocess(
+        picture,
+        phase,
+        row["black"],
+        white,
+        parameters,
+        encoded=not linear,
+        shading=shading.of_row(row, (window.height, window.width), window.halo),
+    )
 
 
 def _channels(

@@ -18,6 +18,7 @@ from pipelines import presets
 from pipelines.tables import Range, Table, check_range, ends, first_problem, merged, to_toml
 from pipelines.tables.body import Body
 from pipelines.tables.finish import Finish
+from pipelines.tables.shading import ShadingTable
 from pipelines.tables.unprocess import Unprocess
 
 SCHEMA = 1
@@ -123,6 +124,9 @@ class Recipe(Table):
     amplify: bool = Field(False, description="Multiply the darkened input back, after the noise.")
     unprocess: Unprocess = Field(
         Unprocess(), description="How pictures become mosaics (docs/unprocess.md)."
+    )
+    shading: ShadingTable = Field(
+        ShadingTable(), description="Light that the lens loses (docs/shading.md)."
     )
     finish: Finish = Field(Finish(), description="What follows the tone curve (docs/finish.md).")
     seed: Annotated[int, Field(ge=0, lt=1 << 64)] = Field(0, description="Seed of every draw.")

@@ -236,6 +236,7 @@ def _known(job: Job, image: int, picture: Frame) -> bytes:
     row["cfa"] = cfa.PHASES.index(picture.phase)
     row["black"], row["white"] = picture.levels.black, picture.levels.white
     row["source_shot"], row["source_read"] = picture.own_noise()
+    row["shading"] = picture.shading
     row["body"] = _body(job.recipe, image)
     row["wb"], row["cam_to_xyz"] = picture.white_balance, picture.cam_to_xyz
     row["ccm"] = color.multiply(color.xyz_to_srgb("D65"), picture.cam_to_xyz)

@@ -78,7 +78,10 @@ def first_problem(error: ValidationError, root: type[Table]) -> str:
     if problem["type"] == "extra_forbidden":
         key = names[-1]
         known = _known(root, names[:-1])
-        return f"unknown key '{'.'.join(names)}'{did_you_mean(key, known)}"
+        hint = did_you_mean(key, known)
+        if not hint and len(names) > 1:
+            hint = f"; [{'.'.join(names[:-1])}] has {', '.join(known)}"
+        return f"unknown key '{'.'.join(names)}'{hint}"
     message = problem["msg"].removeprefix("Value error, ")
     key = ".".join(_keys(root, names))
     if problem["type"] == "value_error" and not isinstance(problem["input"], Mapping):

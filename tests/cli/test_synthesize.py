@@ -57,7 +57,7 @@ def test_every_option_reaches_the_recipe(run, tmp_path):
         "--bodies", "5", "--set", "body.prnu=0.01",
     )  # fmt: skip
     recipe = pipelines.open(out).recipe
-    tables = {"finish", "unprocess", "body"}
+    tables = {"finish", "unprocess", "body", "shading"}
     found = recipe.model_dump(exclude={"camera_file", "noise_file", "schema_version", *tables})
     assert found == {
         "source": "deadleaves", "camera": "S6", "noise": "poisson-gaussian",

@@ -48,7 +48,7 @@ def test_every_field_changes_the_hash():
         "patch": 64, "per_image": 3, "count": 9, "draws": 2, "demosaic": "ahd", "gamma": "2.2",
         "tone": 0.5, "border": "published", "without": ("row",), "clip": "published",
         "exposure_ratio": 10.0, "seed": 1, "preset": "published", "finish": {"quality": 90},
-        "unprocess": {"exposure": 0.5}, "body": {"prnu": 0.01}, "bodies": 2,
+        "unprocess": {"exposure": 0.5}, "shading": {"k1": 0.5}, "body": {"prnu": 0.01}, "bodies": 2,
         "noise_file": 'model = "awgn"',
     }  # fmt: skip
     hashes = {base.sha256} | {Recipe(**{key: value}).sha256 for key, value in other.items()}
