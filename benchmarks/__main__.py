@@ -11,7 +11,8 @@ import sys
 from pathlib import Path
 
 BENCHES = (
-    "noise", "picture_noise", "isp", "isp_torch", "finish", "store", "pipeline", "denoisers",
+    "noise", "picture_noise", "isp", "isp_torch", "finish", "store", "pipeline", "select",
+    "denoisers",
 )  # fmt: skip
 
 

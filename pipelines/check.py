@@ -169,7 +169,8 @@ def _different(corpus: Corpus, samples: tuple[int, ...], root: str | None) -> tu
                     if number in wanted:
                         if item.tiles is None:
                             raise UnreadableFileError(
-                                f"sample {number} cannot be made again: {problem}"
+                                f"sample {number} cannot be made again: "
+                                f"{problem or 'no place keeps to the rules of select'}"
                             )
                         if not _same(corpus, number, row, item.tiles[patch]):
                             out.append(number)

@@ -121,7 +121,9 @@ class Corpus:
         row = self.table[sample]
         self._require(sample)
         if not row["valid"]:
-            raise IndexError(f"sample {sample} is empty: its image could not be used")
+            raise IndexError(
+                f"sample {sample} is empty: its image, or any place in it, could not be used"
+            )
         return Sample(row, self.arrays(sample, row))
 
     @property

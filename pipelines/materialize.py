@@ -11,7 +11,7 @@ from pipelines.build import store
 from pipelines.corpus import Corpus
 from pipelines.picture import AnyDeveloper
 from pipelines.plan import Plan
-from pipelines.shard import Batch, ImageFacts, split
+from pipelines.shard import Batch, ImageFacts, runs, split
 from pipelines.store import decode_text, open_store
 
 
@@ -73,13 +73,16 @@ def _items(
         first = piece.image * plan.per_image + piece.first
         samples = range(first * plan.draws, (first + piece.patches) * plan.draws)
         rows = corpus.checked_rows(samples).reshape(piece.patches, plan.draws)
-        if not rows[0, 0]["valid"]:
-            yield Batch(rows, None, {})
-            continue
-        for part in split(developer, piece.patches):
-            tiles = corpus.reader(developer.tile.name).rows(first + part.start, first + part.stop)
-            sizes = corpus.frame_sizes(rows[part, 0])
-            yield Batch(rows[part], tiles, developer.batch(rows[part], tiles, sizes))
+        for run in runs(rows[:, 0]["valid"]):
+            if not rows[run.start, 0]["valid"]:
+                yield Batch(rows[run], None, {})
+                continue
+            for within in split(developer, run.stop - run.start):
+                part = slice(run.start + within.start, run.start + within.stop)
+                stored = corpus.reader(developer.tile.name)
+                tiles = stored.rows(first + part.start, first + part.stop)
+                sizes = corpus.frame_sizes(rows[part, 0])
+                yield Batch(rows[part], tiles, developer.batch(rows[part], tiles, sizes))
 
 
 def _facts(corpus: Corpus, image: int) -> ImageFacts:

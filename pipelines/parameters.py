@@ -47,7 +47,9 @@ LENGTHS = {"plane": 4, "color": 3, "camera_color": 3, "xyz": 3, "radial": 3}
 _F8, _U4 = "float64", "uint32"
 
 PARAMETERS: tuple[Parameter, ...] = (
-    Parameter("valid", "uint8", (), "1", "1: a sample; 0: its image could not be used"),
+    Parameter(
+        "valid", "uint8", (), "1", "1: a sample; 0: its image could not be used, or no place"
+    ),
     Parameter("image", _U4, (), "1", "row of the image under images/"),
     Parameter("index", _U4, (), "1", "number of the patch in its image"),
     Parameter("draw", _U4, (), "1", "number of the noise draw of the patch"),

@@ -18,6 +18,7 @@ from pipelines import presets
 from pipelines.tables import Range, Table, check_range, ends, first_problem, merged, to_toml
 from pipelines.tables.body import Body
 from pipelines.tables.finish import Finish
+from pipelines.tables.select import Select
 from pipelines.tables.shading import ShadingTable
 from pipelines.tables.unprocess import Unprocess
 
@@ -100,6 +101,7 @@ class Recipe(Table):
     count: Annotated[int, Field(ge=1, lt=1 << 32)] | None = Field(
         None, description="Patches in all."
     )
+    select: Select = Field(Select(), description="Which places are taken (docs/select.md).")
     draws: Annotated[int, Field(ge=1, lt=1 << 24)] = Field(
         1, description="Noise draws of each clean patch; each is a sample of its own."
     )

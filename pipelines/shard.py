@@ -18,7 +18,7 @@ from noisegen import cfa, random
 from noisegen.errors import InputError, RecipeError, UnreadableFileError
 from noisegen.isp import color
 from noisegen.sensor.body import TERMS
-from pipelines import finishing, parameters, rendered
+from pipelines import finishing, parameters, rendered, selecting
 from pipelines.develop import Arrays, isp_parameters
 from pipelines.frame import Frame, frame, perceptual_hash
 from pipelines.picture import AnyDeveloper, PictureDeveloper
@@ -111,6 +111,15 @@ def split(developer: AnyDeveloper, patches: int) -> Iterator[slice]:
     return (slice(first, min(first + step, patches)) for first in range(0, patches, step))
 
 
+def runs(valid: npt.NDArray[np.uint8]) -> Iterator[slice]:
+    """Yield the runs of patches that can be made, and of those that cannot, in order."""
+    ends_of_runs = [*(np.flatnonzero(np.diff(valid)) + 1).tolist(), len(valid)]
+    first = 0
+    for stop in ends_of_runs:
+        yield slice(first, stop)
+        first = stop
+
+
 def _piece(job: Job, piece: Piece) -> Iterator[ImageFacts | Batch]:
     try:
         image = job.source.read(job.images[piece.image])
@@ -125,23 +134,30 @@ def _piece(job: Job, piece: Piece) -> Iterator[ImageFacts | Batch]:
         )
         yield Batch(_missing(job, piece), None, {})
         return
+    rows = _rows(job, piece, picture, _tones(job.recipe, image.kind, piece))
     yield ImageFacts(
         piece.image,
         picture.height,
         picture.width,
         image.sha256,
         perceptual_hash(picture.thumbnail()).tobytes(),
-        warnings=_stretched(camera, job, piece.image, iso),
+        warnings=(*_stretched(camera, job, piece.image, iso), *_unfit(job, piece, rows)),
         kind=image.kind,
     )
-    rows = _rows(job, piece, picture, _tones(job.recipe, image.kind, piece))
     if isinstance(job.developer, PictureDeveloper):
         job.developer.draw(rows)
     else:
         _expose(job, rows, camera, iso)
     _draw_finish(job, rows)
-    for part in split(job.developer, piece.patches):
-        yield _batch(job, picture, rows[part])
+    for run in runs(rows[:, 0]["valid"]):
+        some = rows[run]
+        if not some[0, 0]["valid"]:
+            yield Batch(
+                _missing(job, Piece(piece.image, piece.first + run.start, len(some))), None, {}
+            )
+            continue
+        for part in split(job.developer, len(some)):
+            yield _batch(job, picture, some[part])
 
 
 def _batch(job: Job, picture: Frame, rows: npt.NDArray[np.void]) -> Batch:
@@ -171,7 +187,12 @@ def _rows(
     rows["index"] = numbers[:, None]
     rows["key"] = piece.image * job.plan.per_image + numbers[:, None]
     rows["draw"] = np.arange(recipe.draws)
-    corners = _places(job, picture, piece)
+    if recipe.select.is_on:
+        edge = job.developer.core
+        corners, kept = selecting.stratified(recipe, picture, piece, edge, tones)
+        rows["valid"] = kept[:, None]
+    else:
+        corners = selecting.uniform(recipe, picture, piece, job.developer.core)
     rows["y"], rows["x"] = corners[:, :1], corners[:, 1:]
     rows["tone"] = tones[:, None]
     picture.record(rows)
@@ -254,15 +275,16 @@ def _missing(job: Job, piece: Piece) -> npt.NDArray[np.void]:
     return rows
 
 
-def _places(job: Job, picture: Frame, piece: Piece) -> npt.NDArray[np.int64]:
-    """Draw the corners of all patches of an image up to the piece's end; return the piece's (n, 2).
-
-    Corners lie on the CFA's period of two pixels, so that every patch has the phase of its frame.
-    """
-    rng = random.generator(job.recipe.seed, random.Stream.CROP, piece.image)
-    edge = job.developer.core
-    steps = [(length - edge) // 2 + 1 for length in (picture.height, picture.width)]
-    return 2 * rng.integers(0, steps, (piece.first + piece.patches, 2))[piece.first :]
+def _unfit(job: Job, piece: Piece, rows: npt.NDArray[np.void]) -> tuple[str, ...]:
+    """Return a line on the patches that are left empty: no place keeps to the rules."""
+    empty = int((rows[:, 0]["valid"] == 0).sum())
+    if not empty:
+        return ()
+    line = (
+        f"{job.images[piece.image].name}: {empty} of {piece.patches} patches are left empty: no "
+        "place keeps to select.min_mean and select.max_clipped; raise select.candidates"
+    )
+    return (line,)
 
 
 def _body(recipe: Recipe, image: int) -> int:

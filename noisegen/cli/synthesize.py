@@ -99,6 +99,11 @@ RUN_OPTIONS = (
     help="Patches an image.  [default: the source's, 16 as a rule; what --count needs]",
 )
 @click.option("--count", type=int, help="Patches in all.")
+@click.option(
+    "--select",
+    type=click.Choice(["uniform", "stratified"]),
+    help="Take any place, or choose by level and texture (docs/select.md).  [default: uniform]",
+)
 @click.option("--draws", type=int, help="Noise draws of each patch.  [default: 1]")
 @click.option(
     "--demosaic",
@@ -221,6 +226,8 @@ def _recipe(options: dict[str, Any]) -> Any:
         own["split"] = given.pop("split")
     if own:
         given["source_options"] = own
+    if "select" in given:
+        given["select"] = {"method": given["select"]}
     if "bits" in given:
         given["bits"] = int(given["bits"])
     for key in ("camera", "noise"):

@@ -41,7 +41,7 @@ def test_every_key_of_a_recipe_can_be_given_but_for_those_that_a_file_gives():
     options = {parameter.name for parameter in synthesize.params}
     keys = {name for name, field in Recipe.model_fields.items() if not is_table(field.annotation)}
     assert keys - options == {"schema_version", "camera_file", "noise_file"}
-    assert options - keys == {*RUN_OPTIONS, "split"}
+    assert options - keys == {*RUN_OPTIONS, "split", "select"}
     assert set(RUN_OPTIONS) <= options
 
 
@@ -57,7 +57,7 @@ def test_every_option_reaches_the_recipe(run, tmp_path):
         "--bodies", "5", "--set", "body.prnu=0.01",
     )  # fmt: skip
     recipe = pipelines.open(out).recipe
-    tables = {"finish", "unprocess", "body", "shading"}
+    tables = {"finish", "unprocess", "body", "shading", "select"}
     found = recipe.model_dump(exclude={"camera_file", "noise_file", "schema_version", *tables})
     assert found == {
         "source": "deadleaves", "camera": "S6", "noise": "poisson-gaussian",
