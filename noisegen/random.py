@@ -42,6 +42,10 @@ class Stream(IntEnum):
     BODY = 10
     DARK_FRAME = 11
     WEIGHTS = 20
+    ORDER = 21
+    MIXUP = 22
+    AWGN = 23
+    HELD_OUT_AWGN = 24
     REALISM = 30
     STRENGTH = 32
     FINISH = 40

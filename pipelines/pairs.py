@@ -169,6 +169,17 @@ def open_pairs(path: str | Path) -> Pairs:
     return _of_folder(root, [name for name in root.names() if _is_picture(name)])
 
 
+def has_pairs(path: str | Path) -> bool:
+    """Tell whether any picture of a folder is by its name half of a pair.
+
+    Raises
+    ------
+    MissingDataError
+        If there is no such folder.
+    """
+    return any(_half(name) for name in Root(str(path)).names() if _is_picture(name))
+
+
 @dataclass(frozen=True)
 class _OfCorpus:
     corpus: Corpus

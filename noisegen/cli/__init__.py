@@ -23,6 +23,7 @@ COMMANDS = {
     "recipe": "noisegen.cli.corpus:recipe",
     "materialize": "noisegen.cli.corpus:materialize",
     "fit": "noisegen.cli.fit:command",
+    "train": "noisegen.cli.train:command",
     "cameras": "noisegen.cli.cameras:command",
     "sources": "noisegen.cli.sources:command",
 }

@@ -61,6 +61,21 @@ def counting(what: str, total: int) -> Iterator[Callable[[], None]]:
         yield lambda: bar.advance(task)
 
 
+@contextlib.contextmanager
+def training(iterations: int) -> Iterator[Callable[[Any], None]]:
+    """Show how a training run goes: a bar on a terminal, plain lines elsewhere.
+
+    Yields
+    ------
+    callable
+        To be called with a ``denoisers.training.loop.Progress`` after each iteration.
+    """
+    if sys.stderr.isatty():
+        yield from _training_bar(iterations)
+    else:
+        yield _TrainingLines()
+
+
 def report(summary: Any) -> None:
     """Print what a run did."""
     click.echo(summary.text())
@@ -101,3 +116,45 @@ class _Lines:
             self._next = time.monotonic() + LOG_SECONDS
             done = f"{state.done} of {state.total} samples"
             click.echo(f"{done}, {state.rates()}, {state.eta():.0f} s to go", err=True)
+
+
+def _training_bar(iterations: int) -> Iterator[Callable[[Any], None]]:
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
+
+    columns = (
+        TextColumn("train"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TextColumn("{task.fields[state]}"),
+    )
+    with Progress(*columns, console=Console(stderr=True)) as bar:
+        task = bar.add_task("train", total=iterations, state="")
+
+        def update(state: Any) -> None:
+            bar.update(task, completed=state.iteration, state=_state(state))
+
+        yield update
+
+
+class _TrainingLines:
+    def __init__(self) -> None:
+        self._next = time.monotonic() + LOG_SECONDS
+
+    def __call__(self, state: Any) -> None:
+        if time.monotonic() >= self._next or state.iteration == state.iterations:
+            self._next = time.monotonic() + LOG_SECONDS
+            click.echo(
+                f"iteration {state.iteration} of {state.iterations}: {_state(state)}", err=True
+            )
+
+
+def _state(state: Any) -> str:
+    """Return loss, learning rate, speed, time left and PSNR of a training run in a few words."""
+    minutes, seconds = divmod(round(state.seconds_left), 60)
+    hours, minutes = divmod(minutes, 60)
+    text = (
+        f"loss {state.loss:.4g}, lr {state.lr:.2e}, {state.patches_per_second:.3g} patches/s, "
+        f"{hours}:{minutes:02}:{seconds:02} to go"
+    )
+    return text if state.scores is None else f"{text}, PSNR {state.scores.psnr:.2f} dB"

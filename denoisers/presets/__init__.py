@@ -1,0 +1,53 @@
+"""Named training recipes, one TOML file each.
+
+``MODEL-small`` is what a network is trained by on a CPU if nothing is said. On a GPU it is the
+published recipe: ``MODEL-real`` for data that has noise already, ``MODEL-rgb`` for clean pictures,
+``MODEL`` where there is but one.
+"""
+
+import tomllib
+from functools import cache
+from importlib import resources
+from typing import Any
+
+from noisegen.errors import UnknownNameError
+
+__all__ = ["default", "names", "read"]
+
+
+@cache
+def names() -> tuple[str, ...]:
+    """Return the names of the presets."""
+    files = (entry.name for entry in resources.files(__name__).iterdir())
+    return tuple(sorted(name.removesuffix(".toml") for name in files if name.endswith(".toml")))
+
+
+def read(name: str) -> dict[str, Any]:
+    """Return the keys and values of a preset.
+
+    Raises
+    ------
+    UnknownNameError
+        If there is no such preset.
+    """
+    if name not in names():
+        raise UnknownNameError("preset", name, names(), f"there are {', '.join(names())}")
+    text = (resources.files(__name__) / f"{name}.toml").read_text(encoding="utf-8")
+    return {"preset": name, **tomllib.loads(text)}
+
+
+def default(model: str, *, gpu: bool, awgn: bool) -> str | None:
+    """Return the preset that a network is trained by if none is named.
+
+    Parameters
+    ----------
+    model
+        Name of the network.
+    gpu
+        Whether it is trained on a GPU.
+    awgn
+        Whether the noise is white and put on clean pictures, not that of the data.
+    """
+    published = (f"{model}-rgb",) if awgn else (f"{model}-real",)
+    wanted = (*published, model) if gpu else (f"{model}-small", model, *published)
+    return next((name for name in wanted if name in names()), None)

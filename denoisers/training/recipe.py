@@ -1,0 +1,159 @@
+"""The training recipe: everything that decides what weights come out, as one frozen value.
+
+A file of it says what is trained and how; the data, the device and the folder of the run are said
+beside it. Published recipes are the presets of :mod:`denoisers.presets`.
+"""
+
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import Field, ValidationError, model_validator
+
+from noisegen.errors import MissingDataError, RecipeError
+from pipelines.tables import Range, Table, check_range, ends, first_problem, to_toml
+
+Count = Annotated[int, Field(ge=1)]
+Fraction = Annotated[float, Field(ge=0, lt=1)]
+
+
+class Optimiser(Table):
+    """Adam or AdamW."""
+
+    name: Literal["adam", "adamw"] = Field(default="adamw", description="Algorithm.")
+    lr: Annotated[float, Field(gt=0)] = Field(
+        default=2e-4, description="Learning rate at its height."
+    )
+    betas: tuple[Fraction, Fraction] = Field(
+        default=(0.9, 0.999), description="Decay of both moments."
+    )
+    eps: Annotated[float, Field(gt=0)] = Field(default=1e-8, description="Added to the root.")
+    weight_decay: Annotated[float, Field(ge=0)] = Field(default=0.0, description="Weight decay.")
+    clip: Annotated[float, Field(gt=0)] | None = Field(
+        default=None, description="Largest norm of the gradient; none: not clipped."
+    )
+
+
+class Schedule(Table):
+    """How the learning rate goes on, in iterations."""
+
+    name: Literal["constant", "step", "cosine"] = Field(default="cosine", description="Its shape.")
+    warmup: Annotated[int, Field(ge=0)] = Field(
+        default=0, description="Iterations of rising; with hold, in steps of that many."
+    )
+    every: Count = Field(default=200_000, description="step: iterations between two halvings.")
+    factor: Annotated[float, Field(gt=0, le=1)] = Field(
+        default=0.5, description="step: its factor."
+    )
+    minimum: Annotated[float, Field(ge=0)] = Field(
+        default=0.0, description="cosine: where it ends."
+    )
+    hold: Count = Field(
+        default=1, description="Iterations for which the rate stays, as schedules by epoch do."
+    )
+
+
+class Mixup(Table):
+    """Pairs of samples, mixed alike in noisy and clean."""
+
+    alpha: Annotated[float, Field(ge=0)] = Field(
+        default=0.0, description="Both parameters of the Beta law of the mixing; 0: off."
+    )
+    start: Annotated[int, Field(ge=0)] = Field(default=0, description="First iteration that mixes.")
+
+
+class Validation(Table):
+    """What is measured while training."""
+
+    every: Count = Field(default=1000, description="Iterations between two validations.")
+    count: Count = Field(default=32, description="Pictures, spread evenly over those held out.")
+    crop: Annotated[int, Field(ge=16)] = Field(
+        default=256, description="Larger pictures are cut to this many pixels about their middle."
+    )
+
+
+class Training(Table):
+    """How a network is trained."""
+
+    schema_version: Literal[1] = Field(1, alias="schema", description="Version of the recipe.")
+    preset: str | None = Field(None, description="Preset that it starts from.")
+    model: str = Field(description="Network (denoisers.names()).")
+    options: dict[str, bool | int | float | str] = Field(
+        default_factory=dict, description="Its options."
+    )
+    iterations: Count = Field(description="Updates of the weights.")
+    batch: Count = Field(16, description="Samples of an update, of all ranks together.")
+    accumulate: Count = Field(1, description="Parts that a batch goes through the network in.")
+    patch: Annotated[int, Field(ge=8)] = Field(128, description="Height and width of a sample.")
+    augment: bool = Field(True, description="Turn and mirror, as far as the noise's law allows.")
+    awgn: float | Range | None = Field(
+        None,
+        description="Put white Gaussian noise on clean pictures: its standard deviation in 8-bit "
+        "levels, or a range drawn uniformly.",
+    )
+    renoise: bool = Field(False, description="Draw a corpus's own noise anew in every epoch.")
+    loss: Literal["squares", "charbonnier", "l1"] = Field(
+        "charbonnier",
+        description="squares: half the sum of squared errors of a picture; charbonnier: mean of "
+        "sqrt(d^2 + 1e-6); l1: mean of |d|.",
+    )
+    clamp: bool = Field(False, description="Cut the output to [0, 1] before the loss.")
+    ema: Fraction = Field(0.0, description="Decay of the mean of weights that is kept; 0: off.")
+    precision: Literal["float32", "bfloat16"] = Field(
+        "float32", description="What the network computes in; weights stay float32."
+    )
+    optimiser: Optimiser = Field(Optimiser(), description="How weights are updated.")
+    schedule: Schedule = Field(Schedule(), description="How the learning rate goes on.")
+    mixup: Mixup = Field(Mixup(), description="Mixing of samples.")
+    validation: Validation = Field(Validation(), description="What is measured meanwhile.")
+    seed: Annotated[int, Field(ge=0, lt=1 << 64)] = Field(0, description="Of every draw.")
+
+    @model_validator(mode="after")
+    def _holds_together(self) -> Self:
+        check_range("awgn", self.awgn, 0.0, 255.0)
+        if self.awgn is not None and ends(self.awgn)[1] == 0:
+            raise ValueError("awgn: noise of 0 leaves nothing to learn")
+        if self.awgn is not None and self.renoise:
+            raise ValueError("awgn, renoise: white noise or the corpus's own, not both")
+        if self.batch % self.accumulate:
+            raise ValueError(
+                f"accumulate: {self.accumulate} parts do not divide a batch of {self.batch}"
+            )
+        return self
+
+    def to_toml(self) -> str:
+        """Return a TOML file that :func:`read` turns into this recipe; defaults are written out."""
+        return to_toml(self.model_dump(mode="json", by_alias=True, exclude_none=True))
+
+
+def parse(data: Mapping[str, Any], where: str = "training recipe") -> Training:
+    """Validate ``data`` as a training recipe.
+
+    Raises
+    ------
+    RecipeError
+        One line that names the first wrong key, its value, and the nearest right key.
+    """
+    try:
+        return Training.model_validate(dict(data))
+    except ValidationError as error:
+        raise RecipeError(f"{where}: {first_problem(error, Training)}") from None
+
+
+def read_table(path: str | Path) -> dict[str, Any]:
+    """Return the keys and values of a TOML file, not yet validated.
+
+    Raises
+    ------
+    MissingDataError
+        If there is no such file.
+    RecipeError
+        If it is no TOML.
+    """
+    try:
+        return tomllib.loads(Path(path).read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise MissingDataError(f"no training recipe at {path}: check the path") from None
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise RecipeError(f"cannot read the training recipe {path}: {error}") from None

@@ -1,0 +1,212 @@
+"""A training run: a folder that holds all of it, and in which the same command goes on.
+
+::
+
+    runs/adfnet/
+        recipe.toml           the training recipe, complete
+        data.json             what it is trained and validated on
+        best.safetensors      weights of the best validation, with their card
+        last.safetensors      weights of the last validation
+        resume.pt             all that is needed to go on
+        log.jsonl             a line every 10 iterations, and one a validation
+        curves.png            loss, learning rate and PSNR
+        samples/              held-out pictures: noisy, restored, clean
+"""
+
+import json
+import shutil
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import denoisers
+from denoisers.base import ModelEntry
+from denoisers.data import Dataset, Loader, Mixture, open_data
+from denoisers.data.corpora import CorpusData
+from denoisers.data.grey import GreyData
+from denoisers.training.loop import Loop, Progress, Result
+from denoisers.training.ranks import joined
+from denoisers.training.recipe import Training
+from denoisers.training.state import State, write_text
+from denoisers.training.validation import HeldOut
+from noisegen.errors import CorpusMismatchError, InputError, StorageError
+from pipelines.pairs import SRGB_STAGES
+
+Data = Sequence[tuple[str, float]]
+"""Paths and weights."""
+
+
+@dataclass(frozen=True)
+class Run:
+    """What is to be done, and where.
+
+    Attributes
+    ----------
+    recipe
+        How the network is trained.
+    data
+        What on.
+    folder
+        Where everything is written.
+    val
+        What it is validated on; none: scenes held out of the data.
+    device
+        ``auto``, ``cpu`` or ``cuda``.
+    workers
+        Threads that read ahead.
+    compiled
+        Whether the network goes through ``torch.compile``.
+    overwrite
+        Begin anew where another run was.
+    told
+        Gets the progress after each iteration.
+    """
+
+    recipe: Training
+    data: Data
+    folder: Path
+    val: str | None = None
+    device: str = "auto"
+    workers: int = 2
+    compiled: bool = False
+    overwrite: bool = False
+    told: Callable[[Progress], None] = field(default=lambda progress: None)
+
+    def train(self) -> Result:
+        """Train to the end, from where the folder's run stopped if it did.
+
+        Raises
+        ------
+        InputError
+            If data, network and recipe do not go together, or the folder holds another run.
+        DivergedError
+            If a loss or gradient is not finite; it names the batch.
+        """
+        recipe = self.recipe
+        with joined(self.device) as (ranks, device):
+            page = denoisers.entry(recipe.model)
+            mixture, held_out = self._open(page)
+            loader = Loader(
+                mixture,
+                patch=recipe.patch,
+                batch=recipe.batch,
+                seed=recipe.seed,
+                augment=recipe.augment,
+                rank=ranks.rank,
+                ranks=ranks.ranks,
+            )
+            state = State.begin(recipe, device)
+            if recipe.patch % state.model.multiple:
+                raise InputError(
+                    f"{recipe.model} takes patches of multiples of {state.model.multiple} pixels, "
+                    f"not {recipe.patch}; give --patch"
+                )
+            if ranks.first:
+                self._prepare(mixture)
+            ranks.wait()
+            if (self.folder / "resume.pt").exists():
+                state.load(self.folder / "resume.pt")
+            loop = Loop(
+                recipe=recipe,
+                inputs=page.inputs,
+                folder=self.folder,
+                loader=loader,
+                held_out=held_out,
+                data={data.where: _identity(data) for data in mixture.datasets},
+                ranks=ranks,
+                device=device,
+                workers=self.workers,
+                compiled=self.compiled,
+                told=self.told,
+            )
+            return loop.run(state)
+
+    def _open(self, page: ModelEntry) -> tuple[Mixture, HeldOut | None]:
+        recipe = self.recipe
+        channels = getattr(page.check(recipe.options), "channels", 3)
+        names = ("clean",) if recipe.awgn is not None else ("clean", *page.inputs)
+        opened = [
+            _open(path, page, names, channels, renoise=recipe.renoise) for path, _ in self.data
+        ]
+        mixture = Mixture(opened, [weight for _, weight in self.data])
+        if self.val is not None:
+            held = Mixture([_open(self.val, page, names, channels, renoise=False)], (1,))
+            return mixture, HeldOut(held, recipe, page.inputs)
+        mixture, rest = mixture.held_out()
+        return mixture, HeldOut(rest, recipe, page.inputs) if rest else None
+
+    def _prepare(self, mixture: Mixture) -> None:
+        """Make the folder, or refuse one that holds another run."""
+        folder, wanted = self.folder, self._written(mixture)
+        if self.overwrite and (folder / "recipe.toml").exists():
+            shutil.rmtree(folder)
+        if (folder / "recipe.toml").exists():
+            for name, text in wanted.items():
+                path = folder / name
+                found = path.read_text(encoding="utf-8") if path.exists() else ""
+                if found != text:
+                    line = next(
+                        (
+                            b
+                            for a, b in zip(found.splitlines(), text.splitlines(), strict=False)
+                            if a != b
+                        ),
+                        "it is shorter",
+                    )
+                    raise CorpusMismatchError(
+                        f"{folder} holds another run, its {name} differs at: {line.strip()}; give "
+                        "another --out, or --overwrite"
+                    )
+            return
+        if folder.exists() and any(folder.iterdir()):
+            raise CorpusMismatchError(f"{folder} is there and no training run; give another --out")
+        try:
+            (folder / "samples").mkdir(parents=True)
+        except OSError as error:
+            raise StorageError(f"cannot make {folder}: {error.strerror or error}") from None
+        for name, text in reversed(wanted.items()):
+            write_text(folder / name, text)
+
+    def _written(self, mixture: Mixture) -> dict[str, str]:
+        """Return the files that say what a run is."""
+        data: dict[str, Any] = {
+            "data": [
+                {"path": d.where, "weight": weight, "samples": len(d), "identity": _identity(d)}
+                for d, (_, weight) in zip(mixture.datasets, self.data, strict=False)
+            ],
+            "val": self.val or "held out by scene",
+        }
+        return {
+            "recipe.toml": self.recipe.to_toml(),
+            "data.json": json.dumps(data, indent=1, ensure_ascii=False) + "\n",
+        }
+
+
+def _open(
+    path: str, page: ModelEntry, names: tuple[str, ...], channels: int, *, renoise: bool
+) -> Dataset:
+    data = open_data(path, names, renoise=renoise)
+    if isinstance(data, CorpusData) and (stage := data.corpus.recipe.stage) not in SRGB_STAGES:
+        raise CorpusMismatchError(
+            f"{path} is a corpus of stage '{stage}', {page.name} is trained on sRGB pictures; make "
+            "one with --stage srgb or both"
+        )
+    if channels == 1 and names == ("clean",):
+        return GreyData(data)
+    if channels != data.channels:
+        raise InputError(
+            f"{path}: pictures of {data.channels} channels, {page.name} with channels = {channels} "
+            "does not take them"
+            + (
+                "; a grey network is trained on clean pictures, with --awgn"
+                if channels == 1
+                else ""
+            )
+        )
+    return data
+
+
+def _identity(data: Dataset) -> str:
+    """Return the hash of a corpus's recipe; nothing for files."""
+    return data.corpus.recipe.sha256 if isinstance(data, CorpusData) else ""

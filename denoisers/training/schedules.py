@@ -1,0 +1,26 @@
+"""Learning rate by iteration."""
+
+import math
+
+from denoisers.training.recipe import Training
+
+
+def learning_rate(recipe: Training, iteration: int) -> float:
+    """Return the learning rate of an iteration, counted from 0.
+
+    With ``hold`` the rate changes every so many iterations, as schedules by epoch do. It rises
+    linearly over the warm-up, whose last step has the full rate. ``step`` multiplies it by a factor
+    every so often; ``cosine`` falls along half a wave from the full rate, at the first step
+    after the warm-up, towards the minimum, which the step after the last would have.
+    """
+    schedule, full = recipe.schedule, recipe.optimiser.lr
+    step, steps = iteration // schedule.hold, math.ceil(recipe.iterations / schedule.hold)
+    warmup = schedule.warmup // schedule.hold
+    if step < warmup:
+        return full * (step + 1) / warmup
+    if schedule.name == "step":
+        return full * schedule.factor ** (iteration // schedule.every)
+    if schedule.name == "cosine":
+        wave = math.cos(math.pi * (step - warmup) / (steps - warmup))
+        return schedule.minimum + (full - schedule.minimum) * (1 + wave) / 2
+    return full

@@ -1,0 +1,154 @@
+"""What a run is at: weights, their running mean, the optimiser, and how far it has come."""
+
+import copy
+import os
+import pickle
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Self
+
+import torch
+from torch import Tensor, nn
+
+import denoisers
+from denoisers.base import Denoiser
+from denoisers.training.recipe import Training
+from noisegen.errors import StorageError, UnreadableFileError
+
+
+@dataclass
+class State:
+    """A run between two iterations.
+
+    Attributes
+    ----------
+    model
+        The network that is trained.
+    mean
+        The network of the running mean of the weights; ``model`` itself where none is kept.
+    optimiser
+        Adam or AdamW over the weights of ``model``.
+    iteration
+        Iterations done.
+    pending
+        Losses since the last line of the log.
+    best
+        Highest PSNR of a validation so far, in dB.
+    """
+
+    model: Denoiser
+    mean: Denoiser
+    optimiser: torch.optim.Optimizer
+    iteration: int = 0
+    pending: list[float] = field(default_factory=list)
+    best: float = float("-inf")
+
+    @classmethod
+    def begin(cls, recipe: Training, device: torch.device) -> Self:
+        """Return the state before the first iteration; the weights are a function of the seed.
+
+        Raises
+        ------
+        UnknownNameError, RecipeError
+            If there is no such network or it has no such options.
+        """
+        model = denoisers.create(recipe.model, seed=recipe.seed, **recipe.options)
+        # Pictures arrive channel last, and convolutions are faster so.
+        model.to(device=device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+        mean = copy.deepcopy(model).requires_grad_(False) if recipe.ema else model
+        kind = {"adam": torch.optim.Adam, "adamw": torch.optim.AdamW}[recipe.optimiser.name]
+        own = recipe.optimiser
+        optimiser = kind(
+            model.parameters(),
+            lr=own.lr,
+            betas=own.betas,
+            eps=own.eps,
+            weight_decay=own.weight_decay,
+        )
+        return cls(model, mean, optimiser)
+
+    def average(self, decay: float) -> None:
+        """Move the running mean towards the weights; counters and running statistics are copied."""
+        if self.mean is self.model:
+            return
+        with torch.no_grad():
+            means: list[Tensor] = list(self.mean.parameters())
+            weights: list[Tensor] = list(self.model.parameters())
+            torch._foreach_lerp_(means, weights, 1 - decay)
+            for kept, now in zip(self.mean.buffers(), self.model.buffers(), strict=True):
+                kept.copy_(now)
+
+    def save(self, path: Path) -> None:
+        """Write all that is needed to go on, by one rename.
+
+        Raises
+        ------
+        StorageError
+            If it cannot be written.
+        """
+        data = {
+            "iteration": self.iteration,
+            "pending": self.pending,
+            "best": self.best,
+            "model": self.model.state_dict(),
+            "mean": None if self.mean is self.model else self.mean.state_dict(),
+            "optimiser": self.optimiser.state_dict(),
+        }
+        write_whole(path, lambda partial: torch.save(data, partial))
+
+    def load(self, path: Path) -> None:
+        """Go on from what :meth:`save` wrote.
+
+        Raises
+        ------
+        UnreadableFileError
+            If the file is damaged.
+        """
+        device = next(self.model.parameters()).device
+        try:
+            data: dict[str, Any] = torch.load(path, map_location=device, weights_only=True)
+            _fill(self.model, data["model"])
+            if self.mean is not self.model:
+                _fill(self.mean, data["mean"])
+            self.optimiser.load_state_dict(data["optimiser"])
+            self.iteration, self.best = data["iteration"], data["best"]
+            self.pending = list(data["pending"])
+        except (
+            OSError,
+            RuntimeError,
+            KeyError,
+            EOFError,
+            ValueError,
+            pickle.UnpicklingError,
+        ) as error:
+            reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+            raise UnreadableFileError(
+                f"cannot go on from {path}: {reason}; start anew with --overwrite"
+            ) from None
+
+
+def write_whole(path: Path, write: Callable[[Path], object]) -> None:
+    """Write a file under another name and rename it: it is there whole or not at all.
+
+    Raises
+    ------
+    StorageError
+        If it cannot be written.
+    """
+    partial = path.with_name(f"{path.stem}.{os.getpid()}.partial{path.suffix}")
+    try:
+        write(partial)
+        partial.replace(path)
+    except (OSError, RuntimeError) as error:  # torch raises RuntimeError on a full disk
+        partial.unlink(missing_ok=True)
+        raise StorageError(f"cannot write {path}: {error}") from None
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write a text file as :func:`write_whole` does."""
+    write_whole(path, lambda partial: partial.write_text(text, encoding="utf-8"))
+
+
+def _fill(model: nn.Module, weights: dict[str, Tensor]) -> None:
+    model.load_state_dict(weights, strict=True)

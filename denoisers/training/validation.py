@@ -1,0 +1,129 @@
+"""Pictures that are held out, and how well they are restored."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from denoisers.base import Denoiser
+from denoisers.data import Mixture
+from denoisers.inference.padding import pad_to_multiple
+from denoisers.training.recipe import Training
+from noisegen.metrics import WINDOW, psnr, ssim, to_8bit
+from noisegen.random import Stream, generator
+from pipelines.tables import ends
+
+Picture = npt.NDArray[np.float32]
+
+
+class Scores(NamedTuple):
+    """Means over the pictures: PSNR in dB, SSIM, and the PSNR of the noisy input."""
+
+    psnr: float
+    ssim: float
+    noisy_psnr: float
+
+
+class Restored(NamedTuple):
+    """8-bit pictures (H, W, C) of one validated sample."""
+
+    noisy: npt.NDArray[np.uint8]
+    restored: npt.NDArray[np.uint8]
+    clean: npt.NDArray[np.uint8]
+
+
+@dataclass(frozen=True)
+class HeldOut:
+    """The pictures of a validation, the same every time.
+
+    Attributes
+    ----------
+    mixture
+        What they are taken from.
+    recipe
+        Its ``validation`` and ``awgn`` say how many, how large, and with what noise; a range of
+        strengths is gone through evenly.
+    inputs
+        The pictures that the network takes.
+    """
+
+    mixture: Mixture
+    recipe: Training
+    inputs: tuple[str, ...]
+
+    def __len__(self) -> int:
+        return len(self._places)
+
+    def scores(
+        self,
+        model: Denoiser,
+        device: torch.device,
+        shown: Callable[[int, Restored], None] = lambda number, pictures: None,
+    ) -> Scores:
+        """Return how well a network restores the pictures.
+
+        Parameters
+        ----------
+        model
+            Put into evaluation mode, and left so.
+        device
+            Where it runs.
+        shown
+            Gets each picture's number, and the picture noisy, restored and clean.
+        """
+        model.eval()
+        found = []
+        for number in range(len(self)):
+            pictures = self.pictures(number)
+            height, width = pictures["clean"].shape[:2]
+            inputs = [_tensor(pictures[name], device) for name in self.inputs]
+            inputs = [pad_to_multiple(tensor, model.multiple) for tensor in inputs]
+            with (
+                torch.inference_mode(),
+                torch.autocast(
+                    device.type, torch.bfloat16, enabled=self.recipe.precision == "bfloat16"
+                ),
+            ):
+                out = model(*inputs)[0, :, :height, :width]
+            restored = out.float().permute(1, 2, 0).cpu().numpy()
+            noisy, clean, result = (
+                to_8bit(picture) for picture in (pictures["noisy"], pictures["clean"], restored)
+            )
+            shown(number, Restored(noisy, result, clean))
+            similarity = ssim(result, clean) if min(clean.shape[:2]) >= WINDOW else float("nan")
+            found.append((psnr(result, clean), similarity, psnr(noisy, clean)))
+        return Scores(*np.mean(found, axis=0).tolist())
+
+    def pictures(self, number: int) -> dict[str, Picture]:
+        """Return the pictures of a validated sample, (H, W, C) from 0 to 1."""
+        data, sample = self._places[number]
+        whole = self.mixture.datasets[data].whole(sample)
+        out = {name: _cut(picture, self.recipe.validation.crop) for name, picture in whole.items()}
+        if self.recipe.awgn is not None:
+            low, high = ends(self.recipe.awgn)
+            sigma = (low + (high - low) * (number + 0.5) / len(self)) / 255
+            rng = generator(self.recipe.seed, Stream.HELD_OUT_AWGN, number)
+            white = rng.standard_normal(out["clean"].shape, np.float32)
+            out["noisy"] = out["clean"] + np.float32(sigma) * white
+        return out
+
+    @cached_property
+    def _places(self) -> list[tuple[int, int]]:
+        """Data set and sample of each picture, spread evenly over all."""
+        every = [(i, s) for i, data in enumerate(self.mixture.datasets) for s in range(len(data))]
+        wanted = min(self.recipe.validation.count, len(every))
+        return [every[i * len(every) // wanted] for i in range(wanted)]
+
+
+def _cut(picture: npt.NDArray[Any], side: int) -> Picture:
+    y, x = (max(0, (length - side) // 2) for length in picture.shape[:2])
+    part = picture[y : y + side, x : x + side]
+    return part.astype(np.float32) / np.float32(np.iinfo(part.dtype).max)
+
+
+def _tensor(picture: Picture, device: torch.device) -> torch.Tensor:
+    return torch.from_numpy(picture).to(device).permute(2, 0, 1)[None]

@@ -1,0 +1,43 @@
+"""Small corpora and folders that networks are trained on in the tests."""
+
+import cv2
+import numpy as np
+import pytest
+
+import pipelines
+
+SOURCE = {"source": "deadleaves", "source_options": {"size": 96}}
+
+
+def make(path, **changes):
+    """Make a corpus of 12 scenes, two patches of 32 each."""
+    recipe = {"patch": 32, "per_image": 2, "count": 24, "iso": 3200.0, **SOURCE, **changes}
+    pipelines.synthesize(pipelines.Recipe(**recipe), str(path))
+    return pipelines.open(path)
+
+
+@pytest.fixture(scope="session")
+def corpus(tmp_path_factory):
+    """A stored sRGB corpus."""
+    return make(tmp_path_factory.mktemp("stored") / "a.zarr")
+
+
+@pytest.fixture(scope="session")
+def lazy(tmp_path_factory):
+    """The same recipe, lazy."""
+    return make(tmp_path_factory.mktemp("lazy") / "a.zarr", lazy=True)
+
+
+@pytest.fixture(scope="session")
+def photos(tmp_path_factory):
+    """Five smooth colour pictures of different sizes, one of 16 bits."""
+    folder = tmp_path_factory.mktemp("photos")
+    rng = np.random.default_rng(5)
+    for i in range(5):
+        height, width = 40 + 3 * i, 52 - 2 * i
+        coarse = rng.integers(40, 216, (6, 8, 3), np.uint8)
+        picture = cv2.resize(coarse, (width, height), interpolation=cv2.INTER_CUBIC)
+        if i == 4:
+            picture = picture * np.uint16(257)
+        assert cv2.imwrite(str(folder / f"{'abcde'[i]}.png"), picture[..., ::-1])
+    return folder
