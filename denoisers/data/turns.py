@@ -39,16 +39,19 @@ def turned(picture: npt.NDArray[Any], turn: int) -> npt.NDArray[Any]:
 def turns_of(corpus: Corpus) -> Turns:
     """Return the turns after which a sample of a corpus could be one of its samples.
 
-    Row noise, column noise and JPEG do not swap rows with columns; grain of a fitted kernel goes by
-    opposite directions alone; a mosaic keeps its CFA phase. A rendered picture may change the
-    phase of the mosaic that it was made of: pictures are turned upright and cut anywhere.
+    Row noise, JPEG and what a camera's body adds do not swap rows with columns; grain of a fitted
+    kernel goes by opposite directions alone; a mosaic keeps its CFA phase. A rendered picture may
+    change the phase of the mosaic that it was made of: pictures are turned upright and cut
+    anywhere.
     """
     recipe = corpus.recipe
     if recipe.on_picture:
         noise = corpus.developer.noise  # type: ignore[union-attr]
         return ALL if noise.radius == 0 else HALF_TURN
     table = corpus.table[corpus.valid]
-    isotropic = recipe.finish.quality == "none" and not np.any(table["row"] > 0)
+    isotropic = not (
+        recipe.finish.quality != "none" or corpus.sensor.body.on or np.any(table["row"] > 0)
+    )
     if recipe.stage != "raw":
         return ALL if isotropic else MIRRORS
     swaps = np.isin(table["cfa"], [PHASES.index("RGGB"), PHASES.index("BGGR")]).all()

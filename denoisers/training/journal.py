@@ -5,7 +5,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from denoisers.training.state import write_text, write_whole
+from denoisers.storage import write_text, write_whole
 
 EVERY = 10
 """Iterations of one line of the log."""

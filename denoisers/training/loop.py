@@ -16,10 +16,11 @@ from torch import nn
 import denoisers
 from denoisers import card as cards
 from denoisers.data import Loader
+from denoisers.storage import write_whole
 from denoisers.training.journal import EVERY, Journal
 from denoisers.training.ranks import Ranks
 from denoisers.training.recipe import Training
-from denoisers.training.state import State, write_whole
+from denoisers.training.state import State
 from denoisers.training.step import DivergedError, step
 from denoisers.training.validation import HeldOut, Restored, Scores
 

@@ -25,10 +25,11 @@ from denoisers.base import ModelEntry
 from denoisers.data import Dataset, Loader, Mixture, open_data
 from denoisers.data.corpora import CorpusData
 from denoisers.data.grey import GreyData
+from denoisers.storage import write_text
 from denoisers.training.loop import Loop, Progress, Result
 from denoisers.training.ranks import joined
 from denoisers.training.recipe import Training
-from denoisers.training.state import State, write_text
+from denoisers.training.state import State
 from denoisers.training.validation import HeldOut
 from noisegen.errors import CorpusMismatchError, InputError, StorageError
 from pipelines.pairs import SRGB_STAGES

@@ -1,9 +1,7 @@
 """What a run is at: weights, their running mean, the optimiser, and how far it has come."""
 
 import copy
-import os
 import pickle
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Self
@@ -13,8 +11,9 @@ from torch import Tensor, nn
 
 import denoisers
 from denoisers.base import Denoiser
+from denoisers.storage import write_whole
 from denoisers.training.recipe import Training
-from noisegen.errors import StorageError, UnreadableFileError
+from noisegen.errors import UnreadableFileError
 
 
 @dataclass
@@ -126,28 +125,6 @@ class State:
             raise UnreadableFileError(
                 f"cannot go on from {path}: {reason}; start anew with --overwrite"
             ) from None
-
-
-def write_whole(path: Path, write: Callable[[Path], object]) -> None:
-    """Write a file under another name and rename it: it is there whole or not at all.
-
-    Raises
-    ------
-    StorageError
-        If it cannot be written.
-    """
-    partial = path.with_name(f"{path.stem}.{os.getpid()}.partial{path.suffix}")
-    try:
-        write(partial)
-        partial.replace(path)
-    except (OSError, RuntimeError) as error:  # torch raises RuntimeError on a full disk
-        partial.unlink(missing_ok=True)
-        raise StorageError(f"cannot write {path}: {error}") from None
-
-
-def write_text(path: Path, text: str) -> None:
-    """Write a text file as :func:`write_whole` does."""
-    write_whole(path, lambda partial: partial.write_text(text, encoding="utf-8"))
 
 
 def _fill(model: nn.Module, weights: dict[str, Tensor]) -> None:

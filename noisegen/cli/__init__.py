@@ -24,6 +24,7 @@ COMMANDS = {
     "materialize": "noisegen.cli.corpus:materialize",
     "fit": "noisegen.cli.fit:command",
     "train": "noisegen.cli.train:command",
+    "denoise": "noisegen.cli.denoise:command",
     "cameras": "noisegen.cli.cameras:command",
     "sources": "noisegen.cli.sources:command",
 }

@@ -181,7 +181,9 @@ TURNS = [
     ({"noise": "eld", "camera": "SonyA7S2", "without": ("row",)}, ALL),
     ({"finish": {"quality": 90}}, MIRRORS),
     ({"finish": {"sharpen": 0.5}}, ALL),
+    ({"body": {"column": 2.0}}, MIRRORS),
     ({"stage": "raw"}, SWAP),
+    ({"stage": "raw", "body": {"green_imbalance": 0.01}}, NONE),
     ({"stage": "raw", "noise": "eld", "camera": "SonyA7S2"}, NONE),
 ]
 

@@ -1,0 +1,138 @@
+"""Pictures to be denoised: which files become which, and by what."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal, Self
+
+import numpy as np
+import numpy.typing as npt
+
+from catalogs.sources import pictures
+from denoisers.card import Card
+from denoisers.inference import files
+from denoisers.inference.restorer import Precision, Restorer, best_precision
+from denoisers.inference.weights import open_weights
+from denoisers.training.ranks import chosen
+from noisegen.errors import InputError, MissingDataError, StorageError
+
+
+@dataclass(frozen=True)
+class Job:
+    """Files to be read and written, and the network between.
+
+    Attributes
+    ----------
+    paths
+        In and out.
+    restorer, card
+        The network.
+    bits
+        Bits of a written value; none: as read.
+    """
+
+    paths: tuple[tuple[Path, Path], ...]
+    restorer: Restorer
+    card: Card
+    bits: files.Bits | None
+
+    @classmethod
+    def prepare(
+        cls,
+        source: Path,
+        out: Path,
+        model: str,
+        *,
+        device: str = "auto",
+        tile: int | None = None,
+        ensemble: bool = False,
+        precision: Literal["auto"] | Precision = "auto",
+        bits: files.Bits | None = None,
+        overwrite: bool = False,
+    ) -> Self:
+        """Find the files and open the network.
+
+        Parameters
+        ----------
+        source, out
+            Two files, or two folders; a folder is searched to the bottom.
+        model
+            As in :func:`denoisers.inference.weights.open_weights`.
+        device
+            ``auto``, ``cpu`` or ``cuda``.
+        tile, ensemble, precision
+            As in :class:`Restorer`; ``auto`` is what the device computes fast.
+        bits
+            Of a written value.
+        overwrite
+            Whether files that are there are replaced.
+
+        Raises
+        ------
+        InputError
+            If there is nothing to read, or something is in the way of what is written.
+        """
+        found = _files(source, out)
+        for path_in, path_out in found:
+            files.check_ending(path_out, bits)
+            if path_out.exists() and path_in.resolve() == path_out.resolve():
+                raise InputError(f"{path_out} is the noisy picture itself; give another --out")
+            if path_out.exists() and not overwrite:
+                raise InputError(f"{path_out} is there already; give another --out, or --overwrite")
+        where = chosen(device)
+        network, card = open_weights(model)
+        restorer = Restorer(
+            network.to(where),
+            channels=int(card.options.get("channels", 3)),
+            ensemble=ensemble,
+            tile=tile,
+            precision=best_precision(where) if precision == "auto" else precision,
+            device=where,
+        )
+        return cls(found, restorer, card, bits)
+
+    def run(self) -> Iterator[Path]:
+        """Denoise one file after the other, and yield what was written.
+
+        Raises
+        ------
+        UnreadableFileError
+            If a file is damaged.
+        InputError
+            If a colour picture is given to a grey network.
+        StorageError
+            If a file cannot be written.
+        """
+        for source, out in self.paths:
+            file = files.read(source)
+            noisy = self._channels(file, source)
+            bits = self.bits or file.bits
+            try:
+                out.parent.mkdir(parents=True, exist_ok=True)
+            except OSError as error:
+                raise StorageError(f"cannot make {out.parent}: {error.strerror or error}") from None
+            files.write(out, self.restorer(noisy), bits, file.metadata)
+            yield out
+
+    def _channels(self, file: files.File, source: Path) -> npt.NDArray[Any]:
+        if self.restorer.channels == file.picture.shape[2]:
+            return file.picture
+        if self.restorer.channels == 1 and file.grey:
+            return np.ascontiguousarray(file.picture[..., :1])
+        raise InputError(
+            f"{source} is a colour picture, {self.card.model} takes {self.restorer.channels} "
+            "channels; use a network of colour pictures"
+        )
+
+
+def _files(source: Path, out: Path) -> tuple[tuple[Path, Path], ...]:
+    if source.is_file():
+        return ((source, out / source.name if out.is_dir() else out),)
+    if not source.is_dir():
+        raise MissingDataError(f"there is no picture or folder {source}: check the path")
+    found = [p for p in sorted(source.rglob("*")) if p.suffix.lower() in pictures.EXTENSIONS]
+    if not found:
+        raise MissingDataError(
+            f"{source}: no picture there ({', '.join(sorted(pictures.EXTENSIONS))})"
+        )
+    return tuple((path, out / path.relative_to(source)) for path in found)

@@ -1,0 +1,144 @@
+"""ICC profile and EXIF of picture files, taken from one file and put into another.
+
+OpenCV decodes and encodes pixels alone. What else is in a file is read and written here, by the
+containers of PNG, JPEG and TIFF. The orientation of kept EXIF is set to upright, as the pixels are.
+
+References
+----------
+ITU-T T.81 (JPEG), Exif 2.32 section 4.7, ICC.1:2022 annex B, PNG (third edition) section 11.
+"""
+
+import struct
+import zlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+PNG = b"\x89PNG\r\n\x1a\n"
+JPEG = b"\xff\xd8"
+TIFF = (b"II*\0", b"MM\0*")
+
+_EXIF, _ICC = b"Exif\0\0", b"ICC_PROFILE\0"
+_ORIENTATION, _ICC_TAG = 0x0112, 34675
+_SEGMENT = 65533 - len(_ICC) - 2
+"""Bytes of a profile that fit into one segment of a JPEG."""
+
+
+@dataclass(frozen=True)
+class Metadata:
+    """What a file says beside its pixels.
+
+    Attributes
+    ----------
+    icc
+        ICC profile.
+    exif
+        EXIF block, a TIFF file of its own.
+    """
+
+    icc: bytes | None = None
+    exif: bytes | None = None
+
+
+def read(data: bytes) -> Metadata:
+    """Return the profile and EXIF of a PNG, JPEG or TIFF; of other files nothing."""
+    if data.startswith(PNG):
+        return _of_png(data)
+    if data.startswith(JPEG):
+        return _of_jpeg(data)
+    if data.startswith(TIFF):
+        return Metadata(icc=_tiff_icc(data))
+    return Metadata()
+
+
+def put(data: bytes, metadata: Metadata) -> bytes:
+    """Return a PNG or JPEG with a profile and upright EXIF."""
+    exif = upright(metadata.exif) if metadata.exif else None
+    if data.startswith(PNG):
+        chunks = b""
+        if metadata.icc:
+            chunks += _chunk(b"iCCP", b"icc\0\0" + zlib.compress(metadata.icc))
+        if exif:
+            chunks += _chunk(b"eXIf", exif)
+        after_header = len(PNG) + 25
+        return data[:after_header] + chunks + data[after_header:]
+    segments = b""
+    if exif and len(exif) + len(_EXIF) <= 65533:
+        segments += _segment(0xE1, _EXIF + exif)
+    if metadata.icc:
+        parts = [metadata.icc[i : i + _SEGMENT] for i in range(0, len(metadata.icc), _SEGMENT)]
+        for number, part in enumerate(parts, 1):
+            segments += _segment(0xE2, _ICC + bytes((number, len(parts))) + part)
+    return data[:2] + segments + data[2:]
+
+
+def upright(exif: bytes) -> bytes:
+    """Return an EXIF block whose picture is upright; what is no EXIF comes back as it is."""
+    order = {b"II": "<", b"MM": ">"}.get(exif[:2])
+    if order is None:
+        return exif
+    out = bytearray(exif)
+    for at, tag in _entries(exif, order):
+        if tag == _ORIENTATION:
+            struct.pack_into(f"{order}H", out, at + 8, 1)
+    return bytes(out)
+
+
+def _entries(data: bytes, order: str) -> Iterator[tuple[int, int]]:
+    """Yield place and tag of the entries of a TIFF's first directory."""
+    try:
+        (first,) = struct.unpack_from(f"{order}I", data, 4)
+        (count,) = struct.unpack_from(f"{order}H", data, first)
+        for i in range(count):
+            at = first + 2 + 12 * i
+            yield at, struct.unpack_from(f"{order}H", data, at)[0]
+    except struct.error:
+        return
+
+
+def _tiff_icc(data: bytes) -> bytes | None:
+    order = "<" if data[:2] == b"II" else ">"
+    for at, tag in _entries(data, order):
+        if tag == _ICC_TAG:
+            length, offset = struct.unpack_from(f"{order}II", data, at + 4)
+            return data[offset : offset + length]
+    return None
+
+
+def _of_png(data: bytes) -> Metadata:
+    icc = exif = None
+    at = len(PNG)
+    while at + 12 <= len(data):
+        (length,) = struct.unpack_from(">I", data, at)
+        kind, body = data[at + 4 : at + 8], data[at + 8 : at + 8 + length]
+        if kind == b"iCCP":
+            compressed = body.partition(b"\0")[2][1:]
+            icc = zlib.decompress(compressed)
+        elif kind == b"eXIf":
+            exif = body
+        at += 12 + length
+    return Metadata(icc, exif)
+
+
+def _of_jpeg(data: bytes) -> Metadata:
+    profile: dict[int, bytes] = {}
+    exif = None
+    at = 2
+    while at + 4 <= len(data) and data[at] == 0xFF and data[at + 1] != 0xDA:
+        (length,) = struct.unpack_from(">H", data, at + 2)
+        body = data[at + 4 : at + 2 + length]
+        if data[at + 1] == 0xE1 and body.startswith(_EXIF):
+            exif = body[len(_EXIF) :]
+        elif data[at + 1] == 0xE2 and body.startswith(_ICC):
+            profile[body[len(_ICC)]] = body[len(_ICC) + 2 :]
+        at += 2 + length
+    icc = b"".join(profile[number] for number in sorted(profile)) or None
+    return Metadata(icc, exif)
+
+
+def _chunk(kind: bytes, body: bytes) -> bytes:
+    checksum = zlib.crc32(kind + body)
+    return struct.pack(">I", len(body)) + kind + body + struct.pack(">I", checksum)
+
+
+def _segment(marker: int, body: bytes) -> bytes:
+    return bytes((0xFF, marker)) + struct.pack(">H", len(body) + 2) + body

@@ -1,0 +1,112 @@
+"""A network as a function from noisy to restored pictures."""
+
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any, Literal
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+
+from denoisers.base import Denoiser
+from denoisers.inference.ensemble import self_ensemble
+from denoisers.inference.padding import Restore, padded
+from denoisers.inference.tiles import OVERLAP, tiled
+from noisegen.errors import InputError
+
+Precision = Literal["float32", "bfloat16"]
+
+WHOLE = 768 * 768
+"""Pixels up to which a picture is run whole if nothing else is said."""
+
+TILE = 512
+"""Side of the tiles of larger ones."""
+
+
+@dataclass(frozen=True)
+class Restorer:
+    """Runs a network on pictures of any size.
+
+    Attributes
+    ----------
+    model
+        In evaluation mode, on its device.
+    channels
+        Of the pictures it takes.
+    ensemble
+        Whether the eight turns and mirrors of a picture are averaged.
+    tile
+        Side of the tiles; 0 runs pictures whole, None the small ones.
+    precision
+        What is computed in.
+    """
+
+    model: Denoiser
+    channels: int = 3
+    ensemble: bool = False
+    tile: int | None = None
+    precision: Precision = "float32"
+    device: torch.device = field(default_factory=lambda: torch.device("cpu"))
+
+    def __call__(self, picture: npt.NDArray[Any]) -> npt.NDArray[np.float32]:
+        """Return a picture restored.
+
+        Parameters
+        ----------
+        picture
+            (H, W, C) uint8, uint16 or float32 in [0, 1].
+
+        Returns
+        -------
+        (H, W, C) float32
+            In [0, 1].
+
+        Raises
+        ------
+        InputError
+            If the number of channels is not the network's, or a value is not finite.
+        """
+        if picture.ndim != 3 or picture.shape[2] != self.channels:
+            raise InputError(
+                f"the network takes pictures of {self.channels} channels, found {picture.shape}"
+            )
+        integer = picture.dtype.kind == "u"
+        white = np.float32(np.iinfo(picture.dtype).max if integer else 1)
+        values = np.ascontiguousarray(picture.astype(np.float32) / white)
+        if not np.isfinite(values).all():
+            raise InputError("the picture has values that are not finite")
+        tensor = torch.from_numpy(values).permute(2, 0, 1)[None]
+        return self.restore(tensor)[0].permute(1, 2, 0).clamp(0, 1).numpy()
+
+    def restore(self, noisy: Tensor) -> Tensor:
+        """Return (1, C, H, W) float32 restored, on the CPU, not cut to [0, 1]."""
+        height, width = noisy.shape[-2:]
+        run = self._run
+        if self.ensemble:
+            run = self_ensemble(run)
+        side = self.tile
+        if side is None:
+            side = TILE if height * width > WHOLE else 0
+        if side:
+            run = tiled(run, side, min(OVERLAP, side // 4))
+        return run(noisy)
+
+    @cached_property
+    def _run(self) -> Restore:
+        def plain(picture: Tensor) -> Tensor:
+            with (
+                torch.inference_mode(),
+                torch.autocast(
+                    self.device.type, torch.bfloat16, enabled=self.precision == "bfloat16"
+                ),
+            ):
+                out: Tensor = self.model(picture.to(self.device))
+            return out.float().cpu()
+
+        return padded(plain, self.model.multiple)
+
+
+def best_precision(device: torch.device) -> Precision:
+    """Return bfloat16 on a GPU, which computes it fast, and float32 elsewhere."""
+    return "bfloat16" if device.type == "cuda" else "float32"

@@ -1,0 +1,29 @@
+"""Files that are there whole or not at all."""
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+from noisegen.errors import StorageError
+
+
+def write_whole(path: Path, write: Callable[[Path], object]) -> None:
+    """Write a file under another name with the same ending, and rename it.
+
+    Raises
+    ------
+    StorageError
+        If it cannot be written.
+    """
+    partial = path.with_name(f"{path.stem}.{os.getpid()}.partial{path.suffix}")
+    try:
+        write(partial)
+        partial.replace(path)
+    except (OSError, RuntimeError) as error:  # torch raises RuntimeError on a full disk
+        partial.unlink(missing_ok=True)
+        raise StorageError(f"cannot write {path}: {error}") from None
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write a text file as :func:`write_whole` does."""
+    write_whole(path, lambda partial: partial.write_text(text, encoding="utf-8"))
