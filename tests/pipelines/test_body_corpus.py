@@ -6,7 +6,6 @@ from typing import get_args
 import cv2
 import numpy as np
 import pytest
-from distributed import Client, LocalCluster
 
 import pipelines
 from catalogs import cameras
@@ -14,7 +13,7 @@ from noisegen import cfa
 from noisegen.errors import InputError, RecipeError
 from noisegen.sensor import BodyFigures, Levels, models, pattern, variance
 from noisegen.sensor.body import FIGURES, TERMS
-from pipelines import materialize, recipe
+from pipelines import execution, materialize, recipe
 from pipelines.develop import body_counter, body_parameters, noise_parameters
 from pipelines.frame import frame
 from pipelines.measure import noise_curves
@@ -54,8 +53,7 @@ def test_workers_parts_and_shards_of_any_size_make_the_same(made, small, tmp_pat
     parts = pipelines.open(path)
     assert parts.plan.shards > whole.plan.shards == 1
     assert parts.digest() == whole.digest()
-    cluster = LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=None)
-    with cluster, Client(cluster) as client:
+    with execution.executor(2) as client:
         pipelines.synthesize(small(**options), str(tmp_path / "w.zarr"), client, shard_mb=1)
     assert pipelines.open(tmp_path / "w.zarr").digest() == whole.digest()
 
