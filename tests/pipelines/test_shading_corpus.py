@@ -4,6 +4,7 @@ import cv2
 import numpy as np
 import pytest
 from click.testing import CliRunner
+from distributed import Client, LocalCluster
 
 import pipelines
 from noisegen.cli import main
@@ -115,6 +116,22 @@ def test_patches_are_crops_of_one_frame_whatever_their_shard(grey, tmp_path):
         y, x = int(row["y"]), int(row["x"])
         frame = whole[int(row["image"])].arrays["clean"]
         np.testing.assert_array_equal(sample.arrays["clean"], frame[y : y + 32, x : x + 32])
+
+
+def test_workers_parts_and_shards_of_any_size_make_the_same(made, small, tmp_path):
+    drawn = {"k1": (0.2, 1.0), "k3": (0.0, 0.5)}
+    options = {"patch": 128, "draws": 2, "shading": drawn, "finish": {"luma": 1.0}}
+    whole = made("a.zarr", run={"shard_mb": 64}, **options)
+    path = str(tmp_path / "p.zarr")
+    for i in (3, 1, 2):
+        pipelines.synthesize(small(**options), path, part=(i, 3), shard_mb=1)
+    parts = pipelines.open(path)
+    assert parts.plan.shards > whole.plan.shards == 1
+    assert parts.digest() == whole.digest()
+    cluster = LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=None)
+    with cluster, Client(cluster) as client:
+        pipelines.synthesize(small(**options), str(tmp_path / "w.zarr"), client, shard_mb=1)
+    assert pipelines.open(tmp_path / "w.zarr").digest() == whole.digest()
 
 
 @pytest.mark.parametrize(
