@@ -226,7 +226,7 @@ def workers(folder: Path) -> dict[str, float]:
     out = {}
     for count in (1, 2):
         with (
-            LocalCluster(n_workers=count, threads_per_worker=1, dashboard_address=None) as cluster,
+            LocalCluster(n_workers=count, threads_per_worker=1, dashboard_address=":0") as cluster,
             Client(cluster) as client,
         ):
             # Kernels load and workers import before the clock starts.

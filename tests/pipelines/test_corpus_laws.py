@@ -170,7 +170,7 @@ def test_three_dask_workers_one_of_them_killed_make_what_one_process_makes(tmp_p
     options = {"patch": 128, "per_image": 4, "count": 96}
     recipe = small(**options)
     whole = made("a.zarr", **options)
-    cluster = LocalCluster(n_workers=3, threads_per_worker=1, dashboard_address=None)
+    cluster = LocalCluster(n_workers=3, threads_per_worker=1, dashboard_address=":0")
     with cluster, Client(cluster) as client:
         pids = client.run(os.getpid)
         killed = []

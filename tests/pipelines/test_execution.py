@@ -76,7 +76,7 @@ def test_a_running_scheduler_is_used(tmp_path, digest, command):
     from distributed import LocalCluster
 
     with LocalCluster(
-        n_workers=1, threads_per_worker=2, processes=False, dashboard_address=None,
+        n_workers=1, threads_per_worker=2, processes=False, dashboard_address=":0",
         protocol="tcp",
     ) as cluster:  # fmt: skip
         address = cluster.scheduler_address
@@ -271,7 +271,7 @@ def test_python_and_the_command_make_the_same(tmp_path, digest, default):
     from distributed import Client
 
     with Client(
-        n_workers=1, threads_per_worker=1, processes=False, dashboard_address=None,
+        n_workers=1, threads_per_worker=1, processes=False, dashboard_address=":0",
         set_as_default=default,
     ) as client:  # fmt: skip
         seen = []

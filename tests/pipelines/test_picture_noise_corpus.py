@@ -94,7 +94,7 @@ def test_workers_make_what_one_process_makes(made, small, fitted, tmp_path):
 
     options = {"noise": fitted(), "bits": 16}
     whole = made("a.zarr", **options)
-    cluster = LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=None)
+    cluster = LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=":0")
     with cluster, Client(cluster) as client:
         pipelines.synthesize(small(**options), str(tmp_path / "b.zarr"), client, shard_mb=1)
     assert pipelines.open(tmp_path / "b.zarr").digest() == whole.digest()

@@ -208,7 +208,7 @@ def test_one_client_makes_two_corpora_at_one_path(folder, tmp_path):
     from distributed import Client
 
     with Client(
-        n_workers=1, threads_per_worker=1, processes=False, dashboard_address=None
+        n_workers=1, threads_per_worker=1, processes=False, dashboard_address=":0"
     ) as client:
         out = tmp_path / "c.zarr"
         pipelines.synthesize(_recipe(), str(out), client, root=str(folder))

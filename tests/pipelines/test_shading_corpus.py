@@ -60,10 +60,11 @@ def test_the_mosaic_is_darker_where_the_lens_loses_light(grey, tmp_path):
 def test_pictures_are_level_again_and_their_corners_noisier(grey, tmp_path):
     """Where the mosaic has 1/g of the light, the picture has the noise of signal/g, times g.
 
-    In linear light its variance is g² (shot x/g + read) = g shot x + g² read, the same Bayer
-    pattern of pixels everywhere: the ratio to the centre is known. n = 1600 patch values a bin of
-    corners and centre, correlated within ±2 pixels: about 64 independent ones a patch of 32, and
-    20 patches: the ratio of two variances is good to 2 √(2 / 1280) · 3.3 = 26 % at 1 in 1000.
+    In linear light its variance is g² (shot x/g + read) = g shot x + g² read, and demosaicing does
+    the same to it everywhere: the ratio of corners to centre is known. Values within 2 pixels of
+    each other are related: 20 patches of 32 x 32 hold at least 20 · 64 = 1280 independent ones, so
+    a variance is good to √(2 / 1280) and the ratio of two to √2 of that: 18 % at z = 3.3, which
+    fails by chance once in a thousand.
     """
     corpus = make(
         tmp_path / "a.zarr",
@@ -92,7 +93,7 @@ def test_pictures_are_level_again_and_their_corners_noisier(grey, tmp_path):
     shot, read = row["shot"][1], row["read"][1]
     variance = [g * shot * grey_level + g * g * read for g in gain]
     assert gain[1] / gain[0] > 1.8
-    assert loud / quiet == pytest.approx(variance[1] / variance[0], rel=0.26)
+    assert loud / quiet == pytest.approx(variance[1] / variance[0], rel=0.18)
 
 
 @pytest.mark.parametrize("stage", ["srgb", "linear", "raw", "both"])
@@ -102,9 +103,10 @@ def test_lazy_is_stored_and_the_check_holds(grey, tmp_path, stage):
     lazy = make(tmp_path / "b.zarr", grey, lazy=True, **options)
     assert stored.digest() == lazy.digest()
     assert stored.digest() != make(tmp_path / "c.zarr", grey, **options | {"shading": {}}).digest()
-    # 80 patches of 1024 pixels, 64 of them independent: 3.3 √(2 / 5120) = 7 %.
+    # 80 patches of 1024 pixels, 64 of them independent: 3.3 √(2 / 5120) = 7 %; the model is drawn
+    # too, four times as often: 7 % · √(1 + 1/4) = 8 %.
     for curve in noise_curves(stored, range(len(stored))):
-        assert curve.ratio == pytest.approx(1, abs=0.1)
+        assert curve.ratio == pytest.approx(1, abs=0.08)
 
 
 def test_patches_are_crops_of_one_frame_whatever_their_shard(grey, tmp_path):
@@ -128,7 +130,7 @@ def test_workers_parts_and_shards_of_any_size_make_the_same(made, small, tmp_pat
     parts = pipelines.open(path)
     assert parts.plan.shards > whole.plan.shards == 1
     assert parts.digest() == whole.digest()
-    cluster = LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=None)
+    cluster = LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=":0")
     with cluster, Client(cluster) as client:
         pipelines.synthesize(small(**options), str(tmp_path / "w.zarr"), client, shard_mb=1)
     assert pipelines.open(tmp_path / "w.zarr").digest() == whole.digest()
