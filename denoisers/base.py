@@ -32,6 +32,10 @@ class Denoiser(nn.Module):
     multiple: ClassVar[int] = 1
 
 
+def _one_picture(options: Any, height: int, width: int) -> tuple[tuple[int, ...], ...]:
+    return ((1, getattr(options, "channels", 3), height, width),)
+
+
 @dataclass(frozen=True)
 class ModelEntry:
     """A model's page in the registry.
@@ -56,6 +60,9 @@ class ModelEntry:
         ValueError, with one line, where the shapes belong to none.
     inputs
         The corpus arrays that the net takes, in the order of its arguments.
+    shapes
+        ``shapes(options, height, width)`` returns those of the inputs for one picture; unless it is
+        said otherwise there is one input, with as many channels as the option ``channels`` says.
     """
 
     name: str
@@ -68,6 +75,7 @@ class ModelEntry:
     keys: tuple[str, ...]
     infer: Callable[[Shapes], dict[str, Any]]
     inputs: tuple[str, ...] = field(default=("noisy",))
+    shapes: Callable[[Any, int, int], tuple[tuple[int, ...], ...]] = _one_picture
 
     def check(self, options: Mapping[str, Any]) -> Options:
         """Return the options as a value, what is not there at its default.

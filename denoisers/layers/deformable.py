@@ -18,6 +18,7 @@ from torch.autograd.function import once_differentiable
 from torch.nn.functional import grid_sample, pad
 
 from denoisers.layers.blocks import blocks, budget
+from denoisers.layers.precision import working_dtype
 from noisegen.errors import InputError
 
 CACHED = 1 << 19
@@ -89,8 +90,7 @@ def modulated_deform_conv2d(
     """
     geometry = _checked(x, offset, mask, weight, stride, padding, dilation)
     device = x.device.type
-    autocast = torch.is_autocast_enabled(device)
-    out_dtype = torch.get_autocast_dtype(device) if autocast else x.dtype
+    out_dtype = working_dtype(x)
     exact = torch.promote_types(x.dtype, torch.float32)
     tensors = x.to(exact), offset.to(exact), mask.to(exact), weight.to(exact)
     if torch.compiler.is_compiling():

@@ -18,6 +18,8 @@ from torch.autograd.function import once_differentiable
 from torch.nn.functional import pad
 
 from denoisers.layers.blocks import blocks, budget
+from denoisers.layers.precision import working_dtype
+from denoisers.layers.tally import tell
 
 TAPS = 9
 
@@ -50,9 +52,7 @@ def dynamic_filter(
         (N, M, H, W) for each dilation. They can be differentiated once, not twice (but under
         ``torch.compile``).
     """
-    device = x.device.type
-    autocast = torch.is_autocast_enabled(device)
-    dtype = torch.get_autocast_dtype(device) if autocast else x.dtype
+    dtype = working_dtype(x)
     M, C = x.shape[1], feature.shape[1]
     # Kernels in the order of their taps, so that all kernels of a tap lie together.
     by_tap = weight.view(M, TAPS, C).transpose(0, 1).reshape(TAPS * M, C).to(dtype)
@@ -62,6 +62,7 @@ def dynamic_filter(
         padded = _padded(values[0], dilations)
         kernels = _kernels(values[1], by_tap, bias_by_tap)
         return tuple(_filtered(padded, kernels, max(dilations), d) for d in dilations)
+    tell(TAPS * len(dilations) * x.numel())
     if torch.is_grad_enabled() and any(v.requires_grad for v in values):
         filtered: tuple[Tensor, ...] = _DynamicFilter.apply(*values, dilations)  # type: ignore[no-untyped-call]
         return filtered

@@ -25,6 +25,7 @@ COMMANDS = {
     "fit": "noisegen.cli.fit:command",
     "train": "noisegen.cli.train:command",
     "denoise": "noisegen.cli.denoise:command",
+    "models": "noisegen.cli.models:command",
     "cameras": "noisegen.cli.cameras:command",
     "sources": "noisegen.cli.sources:command",
 }

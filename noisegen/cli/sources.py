@@ -1,9 +1,10 @@
 """``noisegen sources``: the catalogue of sources, and a look at what lies on disk."""
 
-import textwrap
 from typing import TYPE_CHECKING
 
 import click
+
+from noisegen.cli import facts
 
 if TYPE_CHECKING:
     from catalogs.sources import Check, SourceEntry
@@ -62,17 +63,7 @@ def _show(page: "SourceEntry") -> None:
     for key, option in page.options.items():
         choices = f": {', '.join(option.choices)}" if option.choices else ""
         lines.append((key, f"{option.text}{choices} [default: {option.default}]"))
-    for label, text in lines:
-        click.echo(
-            textwrap.fill(
-                text,
-                width=100,
-                initial_indent=f"  {label:12}",
-                subsequent_indent=" " * 14,
-                break_long_words=False,
-                break_on_hyphens=False,
-            )
-        )
+    facts.show(lines)
 
 
 def _report(checked: "Check", where: str | None) -> None:

@@ -1,9 +1,13 @@
 """Small corpora and folders that networks are trained on in the tests."""
 
+from collections.abc import Callable
+from typing import Any
+
 import cv2
 import numpy as np
 import pytest
 
+import denoisers
 import pipelines
 
 SOURCE = {"source": "deadleaves", "source_options": {"size": 96}}
@@ -41,3 +45,26 @@ def photos(tmp_path_factory):
             picture = picture * np.uint16(257)
         assert cv2.imwrite(str(folder / f"{'abcde'[i]}.png"), picture[..., ::-1])
     return folder
+
+
+class Point:
+    """An entry point of somebody's package."""
+
+    value = "somebody.models:ENTRY"
+
+    def __init__(self, name: str, load: Callable[[], Any]) -> None:
+        self.name, self.load = name, load
+
+
+@pytest.fixture
+def offer(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
+    """Put entry points into the group."""
+
+    def put(*points: Point) -> None:
+        def entry_points(group: str, name: str | None = None) -> list[Point]:
+            assert group == "noisegen.denoisers"
+            return [p for p in points if name in (None, p.name)]
+
+        monkeypatch.setattr(denoisers, "entry_points", entry_points)
+
+    return put

@@ -4,8 +4,6 @@ import os
 import pickle
 import subprocess
 import sys
-from collections.abc import Callable
-from typing import Any
 
 import pytest
 import torch
@@ -13,34 +11,12 @@ import torch
 import denoisers
 from denoisers.base import ModelEntry
 from noisegen.errors import RecipeError, UnknownNameError
+from tests.denoisers.conftest import Point
 
 OWN = ["adfnet", "dncnn"]
 
 SMALL = {"adfnet": {"width": 8}, "dncnn": {"depth": 3, "width": 8}}
 """Options with which a model is quick."""
-
-
-class Point:
-    """An entry point of somebody's package."""
-
-    value = "somebody.models:ENTRY"
-
-    def __init__(self, name: str, load: Callable[[], Any]) -> None:
-        self.name, self.load = name, load
-
-
-@pytest.fixture
-def offer(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
-    """Put entry points into the group."""
-
-    def put(*points: Point) -> None:
-        def entry_points(group: str, name: str | None = None) -> list[Point]:
-            assert group == "noisegen.denoisers"
-            return [p for p in points if name in (None, p.name)]
-
-        monkeypatch.setattr(denoisers, "entry_points", entry_points)
-
-    return put
 
 
 def test_all_of_the_registry_is_complete():

@@ -1,0 +1,21 @@
+"""What is known of one thing, as labelled lines."""
+
+import textwrap
+from collections.abc import Iterable
+
+import click
+
+
+def show(facts: Iterable[tuple[str, str]]) -> None:
+    """Print labels and texts, long texts over several lines."""
+    for label, text in facts:
+        click.echo(
+            textwrap.fill(
+                text,
+                width=100,
+                initial_indent=f"  {label:12}",
+                subsequent_indent=" " * 14,
+                break_long_words=False,
+                break_on_hyphens=False,
+            )
+        )
