@@ -10,6 +10,7 @@ printed by                                is
 most papers on synthetic noise            ``psnr(to_8bit(y), to_8bit(x))``, ``ssim`` likewise
 ADFNet's and MIRNet's SIDD scripts, PSNR  ``psnr(y, x)`` of floating point in [0, 1], not rounded
 ADFNet's SIDD script, SSIM                ``ssim`` of ``to_8bit(…, rounding="truncate")``
+SIDD's MATLAB script, SSIM                ``ssim_volume`` of 8-bit pictures
 ========================================  =========================================================
 
 References
@@ -18,6 +19,7 @@ Z. Wang et al., "Image Quality Assessment: From Error Visibility to Structural S
 13(4), 2004.
 """
 
+from collections.abc import Callable
 from typing import Any, Literal
 
 import numpy as np
@@ -27,6 +29,7 @@ from scipy.ndimage import correlate1d
 from noisegen.errors import InputError
 
 Picture = npt.NDArray[Any]
+Floats = npt.NDArray[np.float64]
 
 Rounding = Literal["half-even", "truncate"]
 
@@ -110,25 +113,66 @@ def ssim(picture: Picture, reference: Picture, peak: float | None = None) -> flo
             f"SSIM needs pictures of at least {WINDOW}x{WINDOW} pixels, found "
             f"{picture.shape[0]}x{picture.shape[1]}"
         )
+    return _similarity(picture, reference, peak, _windowed)
+
+
+def ssim_volume(picture: Picture, reference: Picture, peak: float | None = None) -> float:
+    """Return the structural similarity as MATLAB's ``ssim`` has it for an (H, W, C) array.
+
+    It takes channels for a third direction of space: the window is 11x11x11, and every place
+    counts, the outermost values repeated beyond the borders. Constants are those of :func:`ssim`.
+
+    Parameters
+    ----------
+    picture, reference
+        Two pictures of one shape and one kind of number.
+    peak
+        Value of white.
+
+    Raises
+    ------
+    InputError
+        If the pictures cannot be compared.
+    """
+    peak = _checked(picture, reference, peak)
+    return _similarity(picture, reference, peak, _windowed_volume)
+
+
+def _similarity(
+    picture: Picture, reference: Picture, peak: float, windowed: Callable[[Floats], Floats]
+) -> float:
     x, y = picture.astype(np.float64), reference.astype(np.float64)
     C1, C2 = (0.01 * peak) ** 2, (0.03 * peak) ** 2
-    mean_x, mean_y = _windowed(x), _windowed(y)
-    variance_x = _windowed(x * x) - mean_x * mean_x
-    variance_y = _windowed(y * y) - mean_y * mean_y
-    covariance = _windowed(x * y) - mean_x * mean_y
+    mean_x, mean_y = windowed(x), windowed(y)
+    variance_x = windowed(x * x) - mean_x * mean_x
+    variance_y = windowed(y * y) - mean_y * mean_y
+    covariance = windowed(x * y) - mean_x * mean_y
     luminance = (2 * mean_x * mean_y + C1) / (mean_x * mean_x + mean_y * mean_y + C1)
     structure = (2 * covariance + C2) / (variance_x + variance_y + C2)
     return float(np.mean(luminance * structure))
 
 
-def _windowed(picture: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+def _windowed(picture: Floats) -> Floats:
     """Return the Gaussian-weighted mean of every window that lies within the picture."""
-    reach = WINDOW // 2
-    weights = np.exp(-(np.arange(-reach, reach + 1) ** 2) / (2 * 1.5**2))
-    weights /= weights.sum()
+    reach, weights = WINDOW // 2, _weights()
     rows = correlate1d(picture, weights, axis=0)[reach:-reach]
-    whole: npt.NDArray[np.float64] = correlate1d(rows, weights, axis=1)[:, reach:-reach]
+    whole: Floats = correlate1d(rows, weights, axis=1)[:, reach:-reach]
     return whole
+
+
+def _windowed_volume(picture: Floats) -> Floats:
+    """Return the Gaussian-weighted mean about every value, along all axes."""
+    for axis in range(picture.ndim):
+        picture = correlate1d(picture, _weights(), axis=axis, mode="nearest")
+    return picture
+
+
+def _weights() -> Floats:
+    """Return SSIM's window along one axis."""
+    reach = WINDOW // 2
+    weights: Floats = np.exp(-(np.arange(-reach, reach + 1) ** 2) / (2 * 1.5**2))
+    weights /= weights.sum()
+    return weights
 
 
 def _checked(picture: Picture, reference: Picture, peak: float | None) -> float:

@@ -173,8 +173,7 @@ class PictureFrame(Frame):
 
     def thumbnail(self) -> npt.NDArray[np.float32]:
         """Return its green channel, thinned."""
-        step = max(1, min(self.picture.shape[:2]) // 512)
-        return self.picture[::step, ::step, 1].astype(np.float32)
+        return thumbnail(self.picture)
 
 
 def frame(image: SourceImage, camera: Camera, recipe: Recipe, number: int) -> Frame:
@@ -225,6 +224,12 @@ def frame(image: SourceImage, camera: Camera, recipe: Recipe, number: int) -> Fr
         recipe,
         unprocessing,
     )
+
+
+def thumbnail(picture: npt.NDArray[Any]) -> npt.NDArray[np.float32]:
+    """Return the green, or only, channel of an (H, W, C) picture, thinned."""
+    step = max(1, min(picture.shape[:2]) // 512)
+    return picture[::step, ::step, picture.shape[2] // 2].astype(np.float32)
 
 
 def perceptual_hash(thumbnail: npt.NDArray[np.float32]) -> npt.NDArray[np.uint8]:

@@ -102,3 +102,23 @@ def test_eight_bits():
 def test_what_cannot_be_compared_is_refused(call, said):
     with pytest.raises(InputError, match=said):
         call(*pair((12, 12)))
+
+
+@pytest.mark.parametrize("shape", [(4, 5), (7, 6, 3)])
+def test_ssim_of_a_volume_is_its_definition(shape):
+    """Every window about every place, the outermost values repeated."""
+    x, y = pair(shape, seed=4)
+    window = np.exp(-(np.arange(-5, 6) ** 2) / (2 * 1.5**2))
+    for _ in shape[1:]:
+        window = np.multiply.outer(window, np.exp(-(np.arange(-5, 6) ** 2) / (2 * 1.5**2)))
+    window /= window.sum()
+    padded = [np.pad(a, 5, "edge") for a in (x, y)]
+    C1, C2 = 0.01**2, 0.03**2
+    values = []
+    for place in np.ndindex(shape):
+        p, q = (a[tuple(slice(i, i + 11) for i in place)] for a in padded)
+        mp, mq = (window * p).sum(), (window * q).sum()
+        vp, vq = (window * p * p).sum() - mp**2, (window * q * q).sum() - mq**2
+        cov = (window * p * q).sum() - mp * mq
+        values.append((2 * mp * mq + C1) * (2 * cov + C2) / ((mp**2 + mq**2 + C1) * (vp + vq + C2)))
+    assert metrics.ssim_volume(x, y) == pytest.approx(np.mean(values), abs=1e-12)

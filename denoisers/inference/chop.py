@@ -9,10 +9,12 @@ B. Lim et al., "Enhanced Deep Residual Networks for Single Image Super-Resolutio
 whose code brought it; in the form of ADFNet's code.
 """
 
+from dataclasses import dataclass
+
 import torch
 from torch import Tensor
 
-from denoisers.inference.padding import Restore
+from denoisers.inference.padding import Restore, padded
 from noisegen.errors import InputError
 
 OVERLAP = 24
@@ -23,6 +25,26 @@ SMALLEST = 40
 
 FIXED_POINT = 48
 """Side of the tiles that cutting again and again leads to: they never get smaller."""
+
+
+@dataclass(frozen=True)
+class Chop:
+    """How a published test cuts its pictures.
+
+    Attributes
+    ----------
+    min_size
+        As in :func:`chop`.
+    multiple
+        The picture is mirrored up to multiples of this before it is cut.
+    """
+
+    min_size: int
+    multiple: int = 1
+
+    def __call__(self, restore: Restore) -> Restore:
+        """Return ``restore`` run on the tiles."""
+        return padded(chop(restore, self.min_size), self.multiple)
 
 
 def chop(restore: Restore, min_size: int) -> Restore:
@@ -51,7 +73,7 @@ def chop(restore: Restore, min_size: int) -> Restore:
         if min(h, w) < SMALLEST:
             raise InputError(
                 f"tiles of the published kind need {SMALLEST}x{SMALLEST} pixels, found {h}x{w}: "
-                "run the picture whole"
+                "run the picture whole (--tile 0)"
             )
         th, tw = (side // 2 // 8 * 8 + OVERLAP for side in (h, w))
         inner = restore if th * tw < min_size else run

@@ -13,8 +13,9 @@ from denoisers.card import Card
 from denoisers.inference import files
 from denoisers.inference.restorer import Precision, Restorer, best_precision
 from denoisers.inference.weights import open_weights
+from denoisers.storage import make_folder
 from denoisers.training.ranks import chosen
-from noisegen.errors import InputError, MissingDataError, StorageError
+from noisegen.errors import InputError, MissingDataError
 
 
 @dataclass(frozen=True)
@@ -107,10 +108,7 @@ class Job:
             file = files.read(source)
             noisy = self._channels(file, source)
             bits = self.bits or file.bits
-            try:
-                out.parent.mkdir(parents=True, exist_ok=True)
-            except OSError as error:
-                raise StorageError(f"cannot make {out.parent}: {error.strerror or error}") from None
+            make_folder(out.parent)
             files.write(out, self.restorer(noisy), bits, file.metadata)
             yield out
 

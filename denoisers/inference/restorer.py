@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from denoisers.base import Denoiser
+from denoisers.inference.chop import Chop
 from denoisers.inference.ensemble import self_ensemble
 from denoisers.inference.padding import Restore, padded
 from denoisers.inference.tiles import OVERLAP, tiled
@@ -37,7 +38,8 @@ class Restorer:
     ensemble
         Whether the eight turns and mirrors of a picture are averaged.
     tile
-        Side of the tiles; 0 runs pictures whole, None the small ones.
+        Side of the tiles; 0 runs pictures whole, None the small ones. A :class:`Chop` cuts them as
+        published tests do.
     precision
         What is computed in.
     """
@@ -45,7 +47,7 @@ class Restorer:
     model: Denoiser
     channels: int = 3
     ensemble: bool = False
-    tile: int | None = None
+    tile: int | Chop | None = None
     precision: Precision = "float32"
     device: torch.device = field(default_factory=lambda: torch.device("cpu"))
 
@@ -85,6 +87,8 @@ class Restorer:
         run = self._run
         if self.ensemble:
             run = self_ensemble(run)
+        if isinstance(self.tile, Chop):
+            return self.tile(run)(noisy)
         side = self.tile
         if side is None:
             side = TILE if height * width > WHOLE else 0

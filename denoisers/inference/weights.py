@@ -16,23 +16,39 @@ def open_weights(path: str | Path) -> tuple[Denoiser, Card]:
     Parameters
     ----------
     path
-        Folder of a run, of which the best weights are taken, or a file of weights.
+        As in :func:`weights_file`.
 
     Raises
     ------
     MissingDataError
-        If there is no such file, or no weights in the folder yet.
+        As :func:`weights_file`, or if there is no such file.
     UnreadableFileError, WeightsError
         As :func:`denoisers.published.load`.
     """
     from denoisers import published
 
+    return published.load(weights_file(path))
+
+
+def weights_file(path: str | Path) -> Path:
+    """Return the file that is meant.
+
+    Parameters
+    ----------
+    path
+        Folder of a run, of which the best weights are taken, or a file of weights.
+
+    Raises
+    ------
+    MissingDataError
+        If there are no weights in the folder yet.
+    """
     folder = Path(path)
-    if folder.is_dir():
-        found = [folder / name for name in FILES if (folder / name).exists()]
-        if not found:
-            raise MissingDataError(
-                f"{folder}: no weights there yet ({' or '.join(FILES)}); train on, or name a file"
-            )
-        return published.load(found[0])
-    return published.load(folder)
+    if not folder.is_dir():
+        return folder
+    found = [folder / name for name in FILES if (folder / name).exists()]
+    if not found:
+        raise MissingDataError(
+            f"{folder}: no weights there yet ({' or '.join(FILES)}); train on, or name a file"
+        )
+    return found[0]

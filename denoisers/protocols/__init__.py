@@ -1,1 +1,83 @@
-"""Test protocols as they were published, each by its own rules."""
+"""Test protocols as they were published, each by its own rules, by name.
+
+>>> from denoisers import protocols
+>>> protocols.names()[:3]
+['set12', 'bsd68', 'cbsd68']
+
+A package of other people offers a protocol as an entry point of the group ``noisegen.protocols``
+whose object is a :class:`denoisers.protocols.base.Protocol`; it is loaded when it is asked for.
+"""
+
+from importlib import import_module
+from importlib.metadata import entry_points
+from typing import TYPE_CHECKING
+
+from noisegen.errors import InputError, UnknownNameError
+
+if TYPE_CHECKING:  # names are listed without loading torch
+    from denoisers.protocols.base import Protocol
+
+__all__ = ["GROUP", "BrokenProtocolError", "entry", "names"]
+
+GROUP = "noisegen.protocols"
+"""Entry point group of other people's protocols."""
+
+_OWN = {
+    "set12": "denoisers.protocols.white:SET12",
+    "bsd68": "denoisers.protocols.white:BSD68",
+    "cbsd68": "denoisers.protocols.white:CBSD68",
+    "kodak24": "denoisers.protocols.white:KODAK24",
+    "mcmaster": "denoisers.protocols.white:MCMASTER",
+    "urban100": "denoisers.protocols.white:URBAN100",
+    "urban100-gray": "denoisers.protocols.white:URBAN100_GRAY",
+    "awgn": "denoisers.protocols.white:AWGN",
+    "awgn-gray": "denoisers.protocols.white:AWGN_GRAY",
+    "sidd-val": "denoisers.protocols.sidd:VALIDATION",
+    "sidd-benchmark": "denoisers.protocols.sidd:BENCHMARK",
+    "dnd": "denoisers.protocols.dnd:DND",
+    "polyu": "denoisers.protocols.paired:POLYU",
+    "cc": "denoisers.protocols.paired:CC",
+    "pairs": "denoisers.protocols.paired:PAIRS",
+    "corpus": "denoisers.protocols.paired:CORPUS",
+}
+"""Protocol: module and attribute of its page."""
+
+
+class BrokenProtocolError(InputError):
+    """A protocol whose package cannot be loaded."""
+
+
+def names() -> list[str]:
+    """Return all names, this project's first; nothing is loaded."""
+    return [*_OWN, *sorted({point.name for point in entry_points(group=GROUP)} - _OWN.keys())]
+
+
+def entry(name: str) -> "Protocol":
+    """Return a protocol.
+
+    Raises
+    ------
+    UnknownNameError
+        If nobody has heard of it.
+    BrokenProtocolError
+        If the package that offers it cannot be loaded.
+    """
+    from denoisers.protocols.base import Protocol
+
+    if name in _OWN:
+        module, _, attribute = _OWN[name].partition(":")
+        own: Protocol = getattr(import_module(module), attribute)
+        return own
+    for point in entry_points(group=GROUP, name=name):
+        try:
+            found = point.load()
+        except Exception as error:  # whatever another package's import may raise
+            reason = f"{type(error).__name__}: {error}".splitlines()[0]
+        else:
+            if isinstance(found, Protocol):
+                return found
+            reason = f"a {type(found).__name__} where a denoisers.protocols.base.Protocol should be"
+        raise BrokenProtocolError(
+            f"protocol '{name}' ({point.value}) cannot be loaded: {reason}; mend its package"
+        )
+    raise UnknownNameError("protocol", name, names(), f"there are {', '.join(names())}")

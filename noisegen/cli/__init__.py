@@ -24,6 +24,7 @@ COMMANDS = {
     "materialize": "noisegen.cli.corpus:materialize",
     "fit": "noisegen.cli.fit:command",
     "train": "noisegen.cli.train:command",
+    "evaluate": "noisegen.cli.evaluate:command",
     "denoise": "noisegen.cli.denoise:command",
     "models": "noisegen.cli.models:command",
     "cameras": "noisegen.cli.cameras:command",

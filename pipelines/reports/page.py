@@ -45,10 +45,25 @@ _STYLE: dict[Any, Any] = {
 }  # fmt: skip
 
 
-def render(template: str, **values: Any) -> str:
-    """Fill a template of this package in."""
+OWN = "pipelines.reports"
+"""The package whose templates others extend."""
+
+
+def render(template: str, *, package: str = OWN, **values: Any) -> str:
+    """Fill a template in.
+
+    Parameters
+    ----------
+    template
+        Its name.
+    package
+        Where it lies, in ``templates``; it may extend those of this package.
+    values
+        What it shows.
+    """
+    packages = dict.fromkeys((package, OWN))
     environment = jinja2.Environment(
-        loader=jinja2.PackageLoader("pipelines.reports"),
+        loader=jinja2.ChoiceLoader([jinja2.PackageLoader(name) for name in packages]),
         autoescape=True,
         undefined=jinja2.StrictUndefined,
         trim_blocks=True,
