@@ -19,6 +19,10 @@ from noisegen import raw
 HEIGHT, WIDTH = 3000, 4000
 BLACK, WHITE = 512.0, 16383.0
 NEUTRAL = (0.5, 1.0, 0.6)
+FULL_WELL, READ = 50_000, 3
+"""Electrons at white, and standard deviation of the read noise in electrons."""
+ROUNDING = 1 / 12 / (WHITE - BLACK) ** 2
+"""Variance of rounding to whole codes, at full scale 1."""
 D65_MATRIX = ((0.83, -0.25, -0.1), (-0.35, 1.2, 0.15), (-0.05, 0.2, 0.55))
 
 
@@ -29,9 +33,10 @@ def mosaic(seed: int = 0) -> npt.NDArray[np.uint16]:
     for (y, x), channel in {(0, 0): 0, (0, 1): 1, (1, 0): 1, (1, 1): 2}.items():
         linear[y::2, x::2] = scene[..., channel] * NEUTRAL[channel]
     rng = np.random.default_rng(seed)
-    electrons = linear * 50_000
-    noisy = electrons + np.sqrt(electrons + 9) * rng.standard_normal(linear.shape, np.float32)
-    return np.clip(noisy / 50_000 * (WHITE - BLACK) + BLACK, 0, WHITE).astype(np.uint16)
+    electrons = linear * FULL_WELL
+    spread = np.sqrt(electrons + READ**2)
+    noisy = electrons + spread * rng.standard_normal(linear.shape, np.float32)
+    return np.clip(noisy / FULL_WELL * (WHITE - BLACK) + BLACK, 0, WHITE).astype(np.uint16)
 
 
 def photograph(*, noisy: bool) -> npt.NDArray[np.uint16]:
@@ -61,6 +66,7 @@ def write_dng(path: Path, compression: str | None) -> None:
         bits=14,
         as_shot_neutral=NEUTRAL,
         color_matrix=D65_MATRIX,
+        noise_profile=((1 / FULL_WELL,) * 4, (READ**2 / FULL_WELL**2 + ROUNDING,) * 4),
         compression=compression,
     )
 

@@ -181,6 +181,7 @@ def _write_images(storage: Storage, plan: Plan, facts: list[ImageFacts]) -> int:
     columns: dict[str, npt.NDArray[Any]] = {
         "height": np.array([fact.height for fact in facts], np.uint32),
         "width": np.array([fact.width for fact in facts], np.uint32),
+        "rejected": np.array([fact.rejected for fact in facts], np.uint32),
         "sha256": _bytes([fact.sha256 for fact in facts]),
         "perceptual_hash": _bytes([fact.perceptual_hash for fact in facts]),
         "problem": encode_text([_short(fact.problem) for fact in facts], PROBLEM_BYTES),

@@ -29,6 +29,8 @@ class Status:
         Samples in all, and those that are there.
     problems
         (image, line) of each image that could not be used.
+    rejected
+        Patches that were left out for their picture's own noise.
     """
 
     shards: int
@@ -37,6 +39,7 @@ class Status:
     samples: int
     valid: int
     problems: tuple[tuple[str, str], ...]
+    rejected: int
 
 
 @dataclass(frozen=True)
@@ -73,6 +76,7 @@ def status(corpus: Corpus) -> Status:
         len(corpus),
         sum(corpus.valid_samples(s) for s in whole),
         tuple(problems(corpus)),
+        int(corpus.rejected.sum()),
     )
 
 
@@ -170,7 +174,7 @@ def _different(corpus: Corpus, samples: tuple[int, ...], root: str | None) -> tu
                         if item.tiles is None:
                             raise UnreadableFileError(
                                 f"sample {number} cannot be made again: "
-                                f"{problem or 'no place keeps to the rules of select'}"
+                                f"{problem or 'its place or its noise is refused now'}"
                             )
                         if not _same(corpus, number, row, item.tiles[patch]):
                             out.append(number)

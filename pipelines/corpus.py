@@ -185,6 +185,12 @@ class Corpus:
         names, scenes = (tuple(decode_text(rows)) for rows in text)
         return Images(names, scenes, self.reader("images/split").rows(0, self.plan.images))
 
+    @property
+    def rejected(self) -> npt.NDArray[np.uint32]:
+        """(images,) patches of each image that were left out for its own noise, as of now."""
+        reader = self.reader("images/rejected")
+        return np.asarray(reader.rows_or_fill(0, self.plan.images), np.uint32)
+
     def identity(self) -> str:
         """Return a hash of what the corpus is to hold: its description and its images."""
         text = json.dumps(self.attributes, sort_keys=True) + "\0".join(self.images.names)

@@ -20,10 +20,12 @@ from noisegen.kernels.tiles import cut
 from noisegen.raw import RawMetadata
 from noisegen.raw.metadata import UNKNOWN_GAINS
 from noisegen.sensor import Levels
+from pipelines import source_noise
 from pipelines.develop import matrix3
 from pipelines.recipe import Recipe
 from pipelines.shading import Coefficients, local
 from pipelines.shading import draw as draw_shading
+from pipelines.source_noise import UNKNOWN, OwnNoise
 from pipelines.tile import Window
 from pipelines.unprocessing import Unprocessing, draw
 
@@ -85,9 +87,10 @@ class Frame(ABC):
     def thumbnail(self) -> npt.NDArray[np.float32]:
         """Return a small grey picture of the whole frame, for its perceptual hash."""
 
-    def own_noise(self) -> tuple[npt.ArrayLike, npt.ArrayLike]:
-        """Return shot and read variances of the picture itself; NaN where they are not known."""
-        return np.nan, np.nan
+    @property
+    def own_noise(self) -> OwnNoise:
+        """Noise of the picture itself."""
+        return UNKNOWN
 
     def record(self, rows: npt.NDArray[np.void]) -> None:  # noqa: B027 - most frames draw nothing
         """Write into rows of the parameter table, whose ``tone`` is known, what else was drawn."""
@@ -99,6 +102,7 @@ class MosaicFrame(Frame):
 
     mosaic: npt.NDArray[np.uint16]
     raw: RawMetadata
+    own: OwnNoise
 
     def tile(self, window: Window, tone: float) -> npt.NDArray[np.uint16]:
         """Return the requantised mosaic of a window."""
@@ -127,9 +131,10 @@ class MosaicFrame(Frame):
         step = 2 * max(1, min(self.mosaic.shape) // 512)
         return self.mosaic[y::step, x::step].astype(np.float32)
 
-    def own_noise(self) -> tuple[npt.ArrayLike, npt.ArrayLike]:
-        """Return the file's own noise profile."""
-        return self.raw.noise_profile or (np.nan, np.nan)
+    @property
+    def own_noise(self) -> OwnNoise:
+        """Noise of the file itself."""
+        return self.own
 
 
 @dataclass(frozen=True)
@@ -199,6 +204,7 @@ def frame(image: SourceImage, camera: Camera, recipe: Recipe, number: int) -> Fr
         known = raw.origin.get("white_balance", "") != UNKNOWN_GAINS
         gains = _normalised(raw.white_balance if known else drawn.white_balance)
         cam_to_xyz = np.asarray(drawn.cam_to_xyz) if matrix is None else matrix
+        mosaic = image.pixels.astype(np.uint16, copy=False)
         return MosaicFrame(
             height,
             width,
@@ -207,8 +213,9 @@ def frame(image: SourceImage, camera: Camera, recipe: Recipe, number: int) -> Fr
             gains,
             cam_to_xyz,
             shading,
-            image.pixels.astype(np.uint16, copy=False),
+            mosaic,
             raw,
+            source_noise.find(mosaic, raw, recipe.source_noise),
         )
     unprocessing = draw(recipe, camera, number)
     return PictureFrame(

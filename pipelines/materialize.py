@@ -96,4 +96,5 @@ def _facts(corpus: Corpus, image: int) -> ImageFacts:
         value("sha256").tobytes(),
         value("perceptual_hash").tobytes(),
         decode_text(value("problem")[None])[0],
+        rejected=int(value("rejected")),
     )

@@ -71,6 +71,7 @@ PARAMETERS: tuple[Parameter, ...] = (
     Parameter("exposure_time", _F8, (), "s", "for which hot pixels collect; NaN: there are none"),
     Parameter("source_shot", _F8, ("plane",), "1", "shot noise of the clean picture itself"),
     Parameter("source_read", _F8, ("plane",), "1", "read noise of the clean picture itself"),
+    Parameter("source_origin", "uint8", (), "1", "0 unknown, 1 profile, 2 catalog, 3 estimate"),
     Parameter("strength", _F8, (), "1", "factor on the noise of the picture; NaN: not on it"),
     Parameter("exposure_ratio", _F8, (), "1", "light of the clean over light of the noisy picture"),
     Parameter("shading", _F8, ("radial",), "1", "k of the gain 1 + k1 r^2 + k2 r^4 + k3 r^6"),

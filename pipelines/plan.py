@@ -70,6 +70,10 @@ class Plan:
         """Images in a chunk of ``images/``: those of one shard, or 1 where shards share images."""
         return max(1, self.patches_per_shard // self.per_image)
 
+    def patches_of_image(self, image: int) -> int:
+        """Return how many patches an image gives."""
+        return min(self.per_image, self.patches - image * self.per_image)
+
     def patches_of(self, shard: int) -> range:
         """Return the numbers of the patches of a shard."""
         first = shard * self.patches_per_shard

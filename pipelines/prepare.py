@@ -4,6 +4,7 @@ import hashlib
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -25,6 +26,7 @@ from pipelines.recipe import Recipe
 from pipelines.schema import bytes_per_patch
 from pipelines.shard import Job
 from pipelines.tables.body import Body
+from pipelines.tables.source_noise import SourceNoise
 
 VAL, TEST = 10, 10
 """Percent of the scenes in the splits "val" and "test"; the others are "train"."""
@@ -42,7 +44,7 @@ def resolve(recipe: Recipe) -> Recipe:
         If a name is unknown or the camera cannot give what is asked for.
     """
     recipe = picture.with_noise_file(recipe)
-    changes: dict[str, str] = {}
+    changes: dict[str, Any] = {}
     if recipe.camera.endswith(".toml") and recipe.camera_file is None:
         own = cameras.load(recipe.camera)
         changes = {"camera": own.name, "camera_file": own.toml}
@@ -53,6 +55,7 @@ def resolve(recipe: Recipe) -> Recipe:
         if camera is not None:
             changes |= {"camera": camera.name, "camera_file": camera.toml}
         return recipe.model_copy(update=changes)
+    changes |= _policy(recipe, camera)
     if camera is None:
         if recipe.iso == "as-shot":
             raise InputError("camera 'as-shot' is at the file's own ISO already: leave --iso away")
@@ -79,6 +82,19 @@ def resolve(recipe: Recipe) -> Recipe:
     _check_terms(recipe, model)
     _check_body(recipe, camera)
     return recipe.model_copy(update={**changes, "noise": model})
+
+
+def _policy(recipe: Recipe, camera: Camera | None) -> dict[str, SourceNoise]:
+    """Say what is done about the source's own noise where the recipe does not."""
+    table = recipe.source_noise
+    if camera is None:
+        if table.policy == "reject" or table.max_share != SourceNoise().max_share:
+            raise InputError(
+                "source_noise: camera 'as-shot' puts each file's own noise on once more, which is "
+                "more than any share of itself; leave it away, or use --source-noise ignore"
+            )
+        return {"source_noise": table.model_copy(update={"policy": table.policy or "ignore"})}
+    return {"source_noise": table.model_copy(update={"policy": table.policy or "reject"})}
 
 
 def _check_terms(recipe: Recipe, model: str) -> None:

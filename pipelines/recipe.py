@@ -20,6 +20,7 @@ from pipelines.tables.body import Body
 from pipelines.tables.finish import Finish
 from pipelines.tables.select import Select
 from pipelines.tables.shading import ShadingTable
+from pipelines.tables.source_noise import SourceNoise
 from pipelines.tables.unprocess import Unprocess
 
 SCHEMA = 1
@@ -124,6 +125,9 @@ class Recipe(Table):
         None, description="The noisy input gets this many times less light than the clean target."
     )
     amplify: bool = Field(False, description="Multiply the darkened input back, after the noise.")
+    source_noise: SourceNoise = Field(
+        SourceNoise(), description="Noise that clean pictures have already (docs/source-noise.md)."
+    )
     unprocess: Unprocess = Field(
         Unprocess(), description="How pictures become mosaics (docs/unprocess.md)."
     )

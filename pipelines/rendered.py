@@ -19,6 +19,7 @@ from pipelines.frame import Frame
 from pipelines.frame import frame as mosaic_frame
 from pipelines.recipe import Recipe
 from pipelines.shading import NONE
+from pipelines.source_noise import OwnNoise
 from pipelines.tile import Window
 
 
@@ -92,9 +93,10 @@ class ChainFrame(RenderedFrame):
         """Return that of the mosaic."""
         return self.inner.thumbnail()
 
-    def own_noise(self) -> tuple[npt.ArrayLike, npt.ArrayLike]:
-        """Return that of the mosaic."""
-        return self.inner.own_noise()
+    @property
+    def own_noise(self) -> OwnNoise:
+        """That of the mosaic."""
+        return self.inner.own_noise
 
     def record(self, rows: npt.NDArray[np.void]) -> None:
         """Write down what was drawn for the mosaic."""

@@ -64,6 +64,9 @@ class Summary:
         (image, line) of each image of this run's part that could not be used.
     warnings
         What the user should know about the figures that were used.
+    rejected
+        (image, patches) of each image of this run's part that is too noisy itself for some of its
+        patches, and how many of them are left out.
     """
 
     path: str
@@ -75,6 +78,7 @@ class Summary:
     finished: bool
     problems: tuple[tuple[str, str], ...]
     warnings: tuple[str, ...]
+    rejected: tuple[tuple[str, int], ...]
 
     def text(self) -> str:
         """Return the summary as lines for people."""
@@ -87,6 +91,15 @@ class Summary:
             else "nothing was missing",
         ]
         lines += [f"warning: {line}" for line in self.warnings]
+        if self.rejected:
+            patches = sum(count for _, count in self.rejected)
+            lines.append(
+                f"left out: {patches} patches of {len(self.rejected)} images, which are too noisy "
+                "themselves (docs/source-noise.md)"
+            )
+            lines += [f"  {name}: {count} patches" for name, count in self.rejected[:EXAMPLES]]
+            if len(self.rejected) > EXAMPLES:
+                lines.append(f"  and {len(self.rejected) - EXAMPLES} more images")
         if self.problems:
             lines.append(f"images that could not be used: {len(self.problems)}")
             lines += [f"  {line}" for _, line in self.problems]
@@ -220,9 +233,15 @@ def synthesize(
     # A killed client's workers may have lived on when this run began.
     clean_partials(storage)
     after = Corpus(storage)
+    samples = sum(after.valid_samples(s) for s in shards)
+    rejected = _rejected(after, shards)
+    if rejected and not samples and after.finished.all() and not _holds_any(after):
+        if begun.new and part == (1, 1):
+            remove(storage)
+        raise _all_rejected(corpus, len(rejected))
     return Summary(
         path=str(out),
-        samples=sum(after.valid_samples(s) for s in shards),
+        samples=samples,
         planned=total,
         made=sum(m.samples for m in made),
         bytes=sum(m.bytes for m in made),
@@ -230,6 +249,7 @@ def synthesize(
         finished=bool(after.finished.all()),
         problems=tuple((corpus.images.names[i], line) for i, (line, _) in sorted(problems.items())),
         warnings=_warnings(corpus, begun.skipped, made),
+        rejected=rejected,
     )
 
 
@@ -305,6 +325,29 @@ def _warnings(
     idle = unprocessing.unused(corpus.recipe.unprocess, kinds)
     once = (*corpus.attributes["warnings"], *skipped, *((idle,) if idle else ()))
     return (*once, *lines[:EXAMPLES], *more)
+
+
+def _rejected(corpus: Corpus, shards: range) -> tuple[tuple[str, int], ...]:
+    """Return (image, patches left out for its own noise) of the images of some shards."""
+    counts = corpus.rejected
+    if not counts.any():
+        return ()
+    images = {piece.image for shard in shards for piece in corpus.plan.pieces(shard)}
+    return tuple((corpus.images.names[i], int(counts[i])) for i in sorted(images) if counts[i])
+
+
+def _holds_any(corpus: Corpus) -> bool:
+    return any(corpus.valid_samples(shard) for shard in range(corpus.plan.shards))
+
+
+def _all_rejected(corpus: Corpus, images: int) -> InputError:
+    recipe = corpus.recipe
+    setting = "--gain" if recipe.gain is not None else "--iso"
+    return InputError(
+        f"source_noise: no patch is left; the own noise of {images} raw files is more than "
+        f"{recipe.source_noise.max_share:g} of that of camera {recipe.camera}; raise {setting}, or "
+        "use --source-noise ignore"
+    )
 
 
 def _too_many(problems: Collection[int], images: int, max_bad: float) -> bool:

@@ -9,10 +9,14 @@ from noisegen.isp.tone import FAMILIES
 from pipelines.parameters import PARAMETERS
 from pipelines.picture import AnyDeveloper
 from pipelines.plan import Plan
+from pipelines.source_noise import ORIGINS
 from pipelines.store import ArraySpec
 
 SPLITS = ("train", "val", "test")
 """Names of the splits; ``images/split`` holds a place in this tuple."""
+
+SIZES = ("height", "width")
+"""Names of the images' arrays that are in pixels."""
 
 PROBLEM_BYTES = 240
 """Room for the line that says why an image could not be used."""
@@ -121,6 +125,8 @@ def _params(plan: Plan) -> tuple[ArraySpec, ...]:
         attrs = {"units": parameter.units, "description": parameter.description}
         if parameter.name == "cfa":
             attrs["flag_meanings"] = " ".join(PHASES)
+        if parameter.name == "source_origin":
+            attrs["flag_meanings"] = " ".join(ORIGINS)
         if parameter.name == "source_tone":
             attrs["flag_meanings"] = " ".join(("none", *FAMILIES))
         specs.append(
@@ -145,6 +151,7 @@ def _image_facts(plan: Plan) -> tuple[ArraySpec, ...]:
         _image_spec(plan, "width", "uint32", 0, own, "width of the frame"),
         _image_spec(plan, "sha256", "uint8", 32, own, "SHA-256 of the file"),
         _image_spec(plan, "perceptual_hash", "uint8", 8, own, "difference hash (dHash)"),
+        _image_spec(plan, "rejected", "uint32", 0, own, "patches left out: its own noise"),
         _image_spec(plan, "problem", "uint8", PROBLEM_BYTES, own, "why it is not usable, UTF-8"),
     )
 
@@ -159,6 +166,6 @@ def _image_spec(
         dtype,
         (rows, *tail),
         ("image", *dims),
-        attrs={"units": "pixel" if dtype == "uint32" else "1", "description": description},
+        attrs={"units": "pixel" if name in SIZES else "1", "description": description},
         compressed=False,
     )

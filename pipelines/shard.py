@@ -18,9 +18,9 @@ from noisegen import cfa, random
 from noisegen.errors import InputError, RecipeError, UnreadableFileError
 from noisegen.isp import color
 from noisegen.sensor.body import TERMS
-from pipelines import finishing, parameters, rendered, selecting
+from pipelines import finishing, parameters, rendered, selecting, source_noise
 from pipelines.develop import Arrays, isp_parameters
-from pipelines.frame import Frame, frame, perceptual_hash
+from pipelines.frame import Frame, MosaicFrame, frame, perceptual_hash
 from pipelines.picture import AnyDeveloper, PictureDeveloper
 from pipelines.plan import Piece, Plan
 from pipelines.recipe import Recipe
@@ -62,7 +62,8 @@ class ImageFacts:
     """What is found of one image; ``problem`` is empty when it could be used.
 
     ``kind`` is that of its pixels (:class:`catalogs.sources.SourceImage`), empty if it was not
-    read.
+    read. ``rejected`` counts the patches of the whole image that are left out because the image
+    itself is too noisy for them (:mod:`pipelines.source_noise`).
     """
 
     image: int
@@ -74,6 +75,7 @@ class ImageFacts:
     user_mistake: bool = False
     warnings: tuple[str, ...] = ()
     kind: str = ""
+    rejected: int = 0
 
 
 @dataclass(frozen=True)
@@ -135,19 +137,24 @@ def _piece(job: Job, piece: Piece) -> Iterator[ImageFacts | Batch]:
         yield Batch(_missing(job, piece), None, {})
         return
     rows = _rows(job, piece, picture, _tones(job.recipe, image.kind, piece))
+    warnings = (*_stretched(camera, job, piece.image, iso), *_unfit(job, piece, rows))
+    rejected = 0
+    if isinstance(job.developer, PictureDeveloper):
+        job.developer.draw(rows)
+    else:
+        _expose(job, rows, camera, iso)
+        rejected = _reject(job, piece, picture, rows, camera, iso)
+        warnings += _untold(job, piece, picture)
     yield ImageFacts(
         piece.image,
         picture.height,
         picture.width,
         image.sha256,
         perceptual_hash(picture.thumbnail()).tobytes(),
-        warnings=(*_stretched(camera, job, piece.image, iso), *_unfit(job, piece, rows)),
+        warnings=warnings,
         kind=image.kind,
+        rejected=rejected,
     )
-    if isinstance(job.developer, PictureDeveloper):
-        job.developer.draw(rows)
-    else:
-        _expose(job, rows, camera, iso)
     _draw_finish(job, rows)
     for run in runs(rows[:, 0]["valid"]):
         some = rows[run]
@@ -225,6 +232,33 @@ def _expose(job: Job, rows: npt.NDArray[np.void], camera: Camera, iso: float | N
     _switch_off(job, rows)
 
 
+def _reject(
+    job: Job,
+    piece: Piece,
+    picture: Frame,
+    rows: npt.NDArray[np.void],
+    camera: Camera,
+    iso: float | None,
+) -> int:
+    """Leave out the patches that the picture is too noisy for; count those of the whole image.
+
+    The count is that of all patches of the image, so that shards that share it record the same.
+    """
+    recipe, sensor = job.recipe, job.developer.sensor
+    if recipe.source_noise.policy != "reject" or not picture.own_noise.is_known:
+        return 0
+    every, own = rows, slice(None)
+    whole = job.plan.patches_of_image(piece.image)
+    if whole != piece.patches:
+        every = parameters.empty(whole)[:, None]
+        every["image"], every["index"] = piece.image, np.arange(whole)[:, None]
+        _expose(job, every, camera, iso)
+        own = slice(piece.first, piece.first + piece.patches)
+    out = source_noise.too_strong(picture.own_noise, every[:, 0], picture.levels, sensor, recipe)
+    rows["valid"][out[own]] = 0
+    return int(out.sum())
+
+
 def _draw_finish(job: Job, rows: npt.NDArray[np.void]) -> None:
     """Draw what follows the tone curve; all draws of a patch share it."""
     recipe = job.recipe
@@ -256,7 +290,9 @@ def _known(job: Job, image: int, picture: Frame) -> bytes:
     row["valid"], row["image"] = 1, image
     row["cfa"] = cfa.PHASES.index(picture.phase)
     row["black"], row["white"] = picture.levels.black, picture.levels.white
-    row["source_shot"], row["source_read"] = picture.own_noise()
+    own = picture.own_noise
+    row["source_shot"], row["source_read"] = own.shot, own.read
+    row["source_origin"] = source_noise.ORIGINS.index(own.origin)
     row["shading"] = picture.shading
     row["body"] = _body(job.recipe, image)
     row["wb"], row["cam_to_xyz"] = picture.white_balance, picture.cam_to_xyz
@@ -283,6 +319,18 @@ def _unfit(job: Job, piece: Piece, rows: npt.NDArray[np.void]) -> tuple[str, ...
     line = (
         f"{job.images[piece.image].name}: {empty} of {piece.patches} patches are left empty: no "
         "place keeps to select.min_mean and select.max_clipped; raise select.candidates"
+    )
+    return (line,)
+
+
+def _untold(job: Job, piece: Piece, picture: Frame) -> tuple[str, ...]:
+    """Return a line on a raw file whose noise nothing tells, where that matters."""
+    policy = job.recipe.source_noise.policy
+    if not isinstance(picture, MosaicFrame) or policy == "ignore" or picture.own_noise.is_known:
+        return ()
+    line = (
+        f"{job.images[piece.image].name}: used as it is; its own noise is not known: no "
+        "NoiseProfile, no figures in the catalog, too few flat places to estimate it from"
     )
     return (line,)
 

@@ -24,6 +24,8 @@ def status(store: str) -> None:
         f"shards: {found.finished} finished, {missing} missing, {len(found.damaged)} damaged"
         + (f" ({', '.join(map(str, found.damaged))})" if found.damaged else "")
     )
+    if found.rejected:
+        click.echo(f"left out for their own noise: {found.rejected} patches")
     for _, line in found.problems:
         click.echo(f"not usable: {line}")
 

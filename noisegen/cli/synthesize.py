@@ -104,6 +104,12 @@ RUN_OPTIONS = (
     type=click.Choice(["uniform", "stratified"]),
     help="Take any place, or choose by level and texture (docs/select.md).  [default: uniform]",
 )
+@click.option(
+    "--source-noise",
+    type=click.Choice(["reject", "ignore"]),
+    help="Patches of raws that are noisy themselves are left out, or used as they are "
+    "(docs/source-noise.md).  [default: reject; ignore with --camera as-shot]",
+)
 @click.option("--draws", type=int, help="Noise draws of each patch.  [default: 1]")
 @click.option(
     "--demosaic",
@@ -228,6 +234,8 @@ def _recipe(options: dict[str, Any]) -> Any:
         given["source_options"] = own
     if "select" in given:
         given["select"] = {"method": given["select"]}
+    if "source_noise" in given:
+        given["source_noise"] = {"policy": given["source_noise"]}
     if "bits" in given:
         given["bits"] = int(given["bits"])
     for key in ("camera", "noise"):

@@ -1,7 +1,7 @@
 """Sensor noise: levels, noise figures, models, and what they do to a mosaic."""
 
 from noisegen.sensor.apply import add_noise, amplify, variance
-from noisegen.sensor.batch import Address, BatchLevels, Figures, add_noise_batch
+from noisegen.sensor.batch import Address, BatchLevels, Figures, add_noise_batch, variances
 from noisegen.sensor.body import BodyFigures, BodyParameters
 from noisegen.sensor.estimate import NoiseEstimate, estimate_noise
 from noisegen.sensor.models import MODELS, NoiseModel, get, names
@@ -29,4 +29,5 @@ __all__ = [
     "names",
     "pattern",
     "variance",
+    "variances",
 ]

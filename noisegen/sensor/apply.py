@@ -9,13 +9,11 @@ from noisegen.cfa import PHASES, Phase, by_position
 from noisegen.errors import InputError
 from noisegen.random import BodyCounter, Counter
 from noisegen.sensor.batch import (
-    QUANTISATION,
     Address,
     BatchLevels,
     Figures,
     add_noise_batch,
-    in_dn,
-    tukey_unit,
+    variances,
 )
 from noisegen.sensor.body import HOT_SIGMA, BodyParameters, check_dark
 from noisegen.sensor.models import NoiseModel
@@ -195,14 +193,12 @@ def variance(
         ``x.shape + (4,)`` float64, DN², for planes R, G1, B, G2.
     """
     figures = Figures.of(parameters)
-    dn = in_dn(model, figures, BatchLevels.of(levels).span, parameters.read_includes)
+    terms = variances(model, figures, BatchLevels.of(levels).span, parameters.read_includes)
     signal = np.maximum(np.asarray(x, np.float64), 0)[..., None] * np.asarray(levels.span)
-    read = np.square(dn.read[0])
-    if model.read == "tukey-lambda":
-        read = read * tukey_unit(figures)
-    noise = dn.shot[0] * signal + read + dn.row[0] ** 2 + QUANTISATION
+    shot = terms.shot[0]
+    noise = shot * signal + terms.dark[0]
     if body is not None:
-        noise = noise + _body_variance(signal, dn.shot[0], read, levels.span[1], body)
+        noise = noise + _body_variance(signal, shot, terms.read[0], levels.span[1], body)
     return np.asarray(noise)
 
 

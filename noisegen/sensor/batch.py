@@ -88,6 +88,23 @@ class InDn(NamedTuple):
     bias: Floats
 
 
+class Variances(NamedTuple):
+    """Variances of the terms that a model draws, DN².
+
+    ``shot`` (N, 4) is the variance a DN of signal above black, ``read`` (N, 4) and ``row`` (N,) do
+    not depend on it.
+    """
+
+    shot: Floats
+    read: Floats
+    row: Floats
+
+    @property
+    def dark(self) -> Floats:
+        """(N, 4) variance of a stored code without light, rounding included."""
+        return np.asarray(self.read + self.row[:, None] + QUANTISATION)
+
+
 def add_noise_batch(
     mosaics: Mosaics,
     out: Mosaics,
@@ -196,6 +213,17 @@ def in_dn(
         read = np.sqrt(np.maximum(scales * scales - counted / unit[:, None], 0.0))
     bias = figures.bias * span if model.bias else nothing
     return InDn(shot, read, row, bias)
+
+
+def variances(
+    model: NoiseModel, figures: Figures, span: Floats, read_includes: tuple[Included, ...]
+) -> Variances:
+    """Return the variances of what a model draws; ``span`` is (N, 4) white minus black."""
+    dn = in_dn(model, figures, span, read_includes)
+    read = np.square(dn.read)
+    if model.read == "tukey-lambda":
+        read = read * tukey_unit(figures)[:, None]
+    return Variances(dn.shot, read, np.square(dn.row))
 
 
 def tukey_unit(figures: Figures) -> Floats:

@@ -41,7 +41,7 @@ def test_every_key_of_a_recipe_can_be_given_but_for_those_that_a_file_gives():
     options = {parameter.name for parameter in synthesize.params}
     keys = {name for name, field in Recipe.model_fields.items() if not is_table(field.annotation)}
     assert keys - options == {"schema_version", "camera_file", "noise_file"}
-    assert options - keys == {*RUN_OPTIONS, "split", "select"}
+    assert options - keys == {*RUN_OPTIONS, "split", "select", "source_noise"}
     assert set(RUN_OPTIONS) <= options
 
 
@@ -55,9 +55,10 @@ def test_every_option_reaches_the_recipe(run, tmp_path):
         "--exposure-ratio", "2-4", "--amplify", "--seed", "7", "--source-option", "size=96",
         "--without", "shot", "--without", "read", "--preset", "published", "--set", "tone=0.2-0.5",
         "--bodies", "5", "--set", "body.prnu=0.01",
+        "--source-noise", "ignore",
     )  # fmt: skip
     recipe = pipelines.open(out).recipe
-    tables = {"finish", "unprocess", "body", "shading", "select"}
+    tables = {"finish", "unprocess", "body", "shading", "select", "source_noise"}
     found = recipe.model_dump(exclude={"camera_file", "noise_file", "schema_version", *tables})
     assert found == {
         "source": "deadleaves", "camera": "S6", "noise": "poisson-gaussian",
@@ -69,6 +70,7 @@ def test_every_option_reaches_the_recipe(run, tmp_path):
         "source_options": {"size": 96}, "without": ("read", "shot"), "bodies": 5,
     }  # fmt: skip
     assert recipe.body.prnu == 0.01
+    assert recipe.source_noise.policy == "ignore"
 
 
 def test_every_preset_is_named_in_the_help_and_overridden_key_by_key(run, tmp_path):

@@ -49,7 +49,7 @@ def test_every_field_changes_the_hash():
         "tone": 0.5, "border": "published", "without": ("row",), "clip": "published",
         "exposure_ratio": 10.0, "seed": 1, "preset": "published", "finish": {"quality": 90},
         "unprocess": {"exposure": 0.5}, "shading": {"k1": 0.5}, "body": {"prnu": 0.01}, "bodies": 2,
-        "select": {"method": "stratified"},
+        "select": {"method": "stratified"}, "source_noise": {"policy": "ignore"},
         "noise_file": 'model = "awgn"',
     }  # fmt: skip
     hashes = {base.sha256} | {Recipe(**{key: value}).sha256 for key, value in other.items()}

@@ -236,7 +236,8 @@ def test_a_file_beyond_the_camera_is_bad_by_name_and_one_near_it_is_warned_of(tm
     raws = tmp_path / "raws"
     raws.mkdir()
     for iso in (200, 6400):
-        write_dng(raws / f"{iso}.dng", _mosaic(), **LEVELS, iso=iso)
+        profile = ((1e-6,) * 4, (1e-9,) * 4)
+        write_dng(raws / f"{iso}.dng", _mosaic(), **LEVELS, iso=iso, noise_profile=profile)
     constant = _recipe(iso="as-shot", camera="IP")
     summary = pipelines.synthesize(constant, str(tmp_path / "a.zarr"), root=str(raws), max_bad=0.5)
     assert [name for name, _ in summary.problems] == ["6400.dng"]

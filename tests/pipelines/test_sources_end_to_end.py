@@ -69,7 +69,14 @@ def root(tmp_path_factory):
 @pytest.fixture(scope="module")
 def corpus(root, tmp_path_factory):
     out = tmp_path_factory.mktemp("corpora") / "mixed.zarr"
-    recipe = Recipe(source="folder", stage="both", patch=PATCH, per_image=3, iso=800.0)
+    recipe = Recipe(
+        source="folder",
+        stage="both",
+        patch=PATCH,
+        per_image=3,
+        iso=800.0,
+        source_noise={"policy": "ignore"},
+    )
     summary = pipelines.synthesize(recipe, str(out), root=str(root))
     assert summary.problems == ()
     return pipelines.open(out)

@@ -1,0 +1,34 @@
+"""What is done about the noise that clean pictures have of their own, as a recipe's table."""
+
+from typing import Literal, Self
+
+from pydantic import Field, model_validator
+
+from pipelines.tables import Table, check_range
+
+Policy = Literal["reject", "ignore"]
+
+
+class SourceNoise(Table):
+    """The noise of the source's own raw files (docs/source-noise.md)."""
+
+    policy: Policy | None = Field(
+        default=None,
+        description="Patches whose own noise is more than a share of what is put on are left out "
+        "('reject'), or nothing is done ('ignore'); none: reject, but ignore with camera "
+        "'as-shot'.",
+    )
+    max_share: float = Field(
+        default=0.1,
+        description="Largest variance that 'reject' lets pass, over that of the noise put on.",
+    )
+
+    @model_validator(mode="after")
+    def _holds_together(self) -> Self:
+        check_range("max_share", self.max_share, 0, 1, open_low=True)
+        if self.policy not in (None, "reject") and self.max_share != _MAX_SHARE:
+            raise ValueError(f"max_share: policy '{self.policy}' leaves nothing out; drop one")
+        return self
+
+
+_MAX_SHARE = SourceNoise.model_fields["max_share"].default
