@@ -136,7 +136,7 @@ def look(cases: Cases, trained: TrainingData, step: Callable[[], None]) -> Overl
     trained
         What was trained on.
     step
-        Called after each test picture.
+        Called after each picture.
 
     Raises
     ------
@@ -159,7 +159,7 @@ def look(cases: Cases, trained: TrainingData, step: Callable[[], None]) -> Overl
         opened = list(Mixture(opened, [1.0] * len(opened)).held_out()[0].datasets)
     for data in opened:
         try:
-            of_data = _hashes(data)
+            of_data = _hashes(data, step)
         except NoisegenError as error:
             reasons.append(str(error))
         else:
@@ -182,7 +182,7 @@ def look(cases: Cases, trained: TrainingData, step: Callable[[], None]) -> Overl
 
 
 def hash_of(case: Case) -> Hashes:
-    """Return (8,) uint8; zeros of a picture without structure."""
+    """Return (8,) uint8; all zeros tell nothing: a picture that only darkens to the right."""
     if case.perceptual_hash is not None:
         return case.perceptual_hash
     return perceptual_hash(thumbnail(case.noisy if case.clean is None else case.clean))
@@ -196,16 +196,16 @@ def _open(path: str, recipe: str) -> Dataset:
     return data
 
 
-def _hashes(data: Dataset) -> dict[str, Hashes]:
-    """Return the hashes of a data set's pictures by their names, flat pictures left out."""
+def _hashes(data: Dataset, step: Callable[[], None]) -> dict[str, Hashes]:
+    """Return the hashes of a data set's pictures by their names, those of all zeros left out."""
     if isinstance(data, CorpusData):
         corpus = data.corpus
         images = np.unique(corpus.table["image"][data.numbers]).tolist()
         stored = corpus.reader("images/perceptual_hash").rows_or_fill(0, corpus.plan.images)
         found = {f"{data.where} {corpus.images.names[i]}": stored[i] for i in images}
     else:
-        found = {
-            data.address(sample): perceptual_hash(thumbnail(data.whole(sample)["clean"]))
-            for sample in range(len(data))
-        }
+        found = {}
+        for sample in range(len(data)):
+            found[data.address(sample)] = perceptual_hash(thumbnail(data.whole(sample)["clean"]))
+            step()
     return {name: one for name, one in found.items() if one.any()}

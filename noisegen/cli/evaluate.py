@@ -97,7 +97,7 @@ def command(**options: Any) -> None:
     job.check_out(out)
     for note in job.cases.notes:
         click.echo(f"note: {note}", err=True)
-    with counting("compare with training data", len(job.cases)) as step:
+    with counting("compare with training data", None) as step:
         found = job.look(step, strict=options["strict"])
     for line in found.lines(len(job.cases)):
         click.echo(f"warning: {line}", err=True)

@@ -35,7 +35,7 @@ def progress(client: Any | None) -> Iterator[Callable[[Any], None]]:
 
 
 @contextlib.contextmanager
-def counting(what: str, total: int) -> Iterator[Callable[[], None]]:
+def counting(what: str, total: int | None) -> Iterator[Callable[[], None]]:
     """Show a progress bar on a terminal, nothing elsewhere.
 
     Parameters
@@ -43,7 +43,7 @@ def counting(what: str, total: int) -> Iterator[Callable[[], None]]:
     what
         What is being done.
     total
-        Number of steps.
+        Number of steps, if it is known.
 
     Yields
     ------
