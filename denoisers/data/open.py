@@ -1,8 +1,9 @@
 """From what a user names to a data set."""
 
 from catalogs.sources.roots import Root
-from denoisers.data.corpora import open_corpus
+from denoisers.data.corpora import CorpusData, StoredData
 from denoisers.data.dataset import Dataset
+from denoisers.data.developed import DevelopedData
 from denoisers.data.pictures import of_pairs, open_pictures
 from noisegen.errors import InputError, MissingDataError
 from pipelines.corpus import Corpus
@@ -48,3 +49,38 @@ def open_data(
             "name halves of pairs X_noisy and X_clean"
         )
     return open_pictures(root)
+
+
+def open_corpus(corpus: Corpus, names: tuple[str, ...], *, renoise: bool = False) -> CorpusData:
+    """Return a corpus as a data set.
+
+    Parameters
+    ----------
+    corpus
+        Stored or lazy; unfinished shards are left out.
+    names
+        Arrays that are wanted.
+    renoise
+        Draw the corpus's own noise anew at every visit of a sample.
+
+    Raises
+    ------
+    MissingDataError
+        If there is no sample, or an array that is not there.
+    InputError
+        If noise is to be drawn anew on a mosaic, and none is stored.
+    """
+    recipe, where = corpus.recipe, corpus.storage.url
+    if missing := [name for name in names if name not in corpus.names]:
+        raise MissingDataError(
+            f"{where}: it has no '{missing[0]}', only {', '.join(corpus.names)}; make a corpus "
+            "that has it"
+        )
+    if renoise and not (recipe.lazy or recipe.on_picture or recipe.stage in ("raw", "both")):
+        raise InputError(
+            f"{where}: stored {recipe.stage} pictures have no mosaic to draw noise on; make the "
+            "corpus with --lazy or --stage both, or leave --renoise away"
+        )
+    if recipe.lazy or renoise:
+        return DevelopedData(corpus, names, fresh=renoise)
+    return StoredData(corpus, names)

@@ -12,7 +12,7 @@ import numpy.typing as npt
 from catalogs.sources import pictures
 from catalogs.sources.roots import Root
 from denoisers.data.dataset import Arrays, Cut, Dataset, no_room
-from denoisers.data.turns import ALL, turned
+from denoisers.data.turns import ALL, put
 from noisegen.errors import MissingDataError
 from pipelines.pairs import Pairs
 
@@ -85,7 +85,9 @@ class PictureData(Dataset):
             ((y, x),) = one.corners((height, width)).tolist()
             for name in self.names:
                 window = found[name][y : y + cut.patch, x : x + cut.patch]
-                crops[name].append(turned(window, int(cut.turns[i])))
+                crop = np.empty((cut.patch, cut.patch, 3), window.dtype)
+                put(window, int(cut.turns[i]), crop)
+                crops[name].append(crop)
         return {name: stacked(those) for name, those in crops.items()}
 
 

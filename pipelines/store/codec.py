@@ -5,6 +5,7 @@ chunks, then an index of (offset, length) pairs with a CRC-32C of its own. Nothi
 disk.
 """
 
+from collections.abc import Callable
 from typing import Any
 
 import google_crc32c
@@ -17,8 +18,12 @@ from pipelines.store.layout import ArraySpec
 ABSENT = 2**64 - 1
 """Offset and length of a chunk that a shard does not hold."""
 
-_CRC_BYTES = 4
+CRC_BYTES = 4
 _BLOSC_HEADER = 16
+_BLOSC_STORED = 2  # flag of a frame whose bytes are as they were
+_HEAD = 1024  # enough for the places of 252 blocks, which are of 64 kB as a rule
+
+Read = Callable[[int, int], bytes | memoryview]
 
 
 def encode_chunk(spec: ArraySpec, chunk: npt.NDArray[Any]) -> tuple[bytes, bytes]:
@@ -56,21 +61,91 @@ def decode_chunk(spec: ArraySpec, data: bytes, out: npt.NDArray[Any]) -> None:
     ValueError
         If `data` is not what was written.
     """
+    body = body_of(spec, data)
+    if spec.compressed:
+        _decompress(body, out)
+    else:
+        out.reshape(-1)[:] = np.frombuffer(body, spec.stored)
+
+
+def body_of(spec: ArraySpec, data: bytes) -> memoryview:
+    """Return what a stored chunk holds before its checksum, which is compared.
+
+    Raises
+    ------
+    ValueError
+        If `data` is not what was written.
+    """
     _check(data)
-    body = memoryview(data)[:-_CRC_BYTES]
+    body = memoryview(data)[:-CRC_BYTES]
     if not spec.compressed:
         if len(body) != spec.chunk_bytes:
             raise ValueError(f"{len(body)} bytes where {spec.chunk_bytes} were written")
-        out.reshape(-1)[:] = np.frombuffer(body, spec.stored)
-        return
     # The header is read here: a sound blosc frame of another size would leave part of `out` old.
-    if len(body) < _BLOSC_HEADER or int.from_bytes(body[4:8], "little") != spec.chunk_bytes:
+    elif len(body) < _BLOSC_HEADER or _number(body, 4) != spec.chunk_bytes:
         raise ValueError(f"not a blosc frame of {spec.chunk_bytes} bytes")
-    _stay_on_this_thread()
-    try:
-        blosc.decompress(body, out)
-    except RuntimeError as error:
-        raise ValueError(str(error)) from error
+    return body
+
+
+def decode_span(
+    spec: ArraySpec, read: Read, length: int, start: int, stop: int
+) -> npt.NDArray[np.uint8]:
+    """Return bytes `start` up to `stop` of a chunk whose checksum was compared before.
+
+    Of a compressed chunk only those blosc blocks are read and decoded that hold them. They are put
+    into a frame of their own: its header, the places of its blocks, the blocks as they are stored.
+
+    Parameters
+    ----------
+    spec
+        Of the array.
+    read
+        Gives so many bytes from some place of the stored chunk.
+    length
+        Of the stored chunk, without its checksum.
+    start, stop
+        Places in the decoded chunk.
+
+    Raises
+    ------
+    ValueError
+        If the chunk is not what was written after all.
+    """
+
+    def part(place: int, size: int) -> bytes | memoryview:
+        data = read(place, size)
+        if len(data) != size:
+            raise ValueError("it is shorter than its index says")
+        return data
+
+    if not spec.compressed:
+        return np.frombuffer(part(start, stop - start), np.uint8)
+    head = part(0, min(_HEAD, length))
+    nbytes, block, cbytes = (_number(head, place) for place in (4, 8, 12))
+    if (nbytes, cbytes) != (spec.chunk_bytes, length) or block < 1:
+        raise ValueError(f"not a blosc frame of {spec.chunk_bytes} bytes")
+    if head[2] & _BLOSC_STORED:
+        return np.frombuffer(part(_BLOSC_HEADER + start, stop - start), np.uint8)
+    count = -(-nbytes // block)
+    starts = _starts(head, count)
+    if not starts:
+        return _decoded(part(0, length), nbytes)[start:stop]
+    first, last = start // block, -(-stop // block)
+    if first == last - 1 == count - 1:
+        first -= 1  # blosc refuses a frame that is shorter than its blocks, as the last one may be
+    offset, begin = first * block, starts[first]
+    end = starts[last] if last < count else length
+    size = min(last * block, nbytes) - offset
+    shift = begin - _BLOSC_HEADER - 4 * (last - first)
+    frame = b"".join(
+        (
+            head[:4],
+            np.array([size, block, end - shift], "<u4").tobytes(),
+            (np.array(starts[first:last], "<u4") - np.uint32(shift)).tobytes(),
+            part(begin, end - begin),
+        )
+    )
+    return _decoded(frame, size)[start - offset : stop - offset]
 
 
 def encode_index(index: npt.NDArray[np.uint64]) -> bytes:
@@ -81,7 +156,7 @@ def encode_index(index: npt.NDArray[np.uint64]) -> bytes:
 
 def index_bytes(spec: ArraySpec) -> int:
     """Return the size of a shard's index."""
-    return spec.slots * 16 + _CRC_BYTES
+    return spec.slots * 16 + CRC_BYTES
 
 
 def decode_index(spec: ArraySpec, data: bytes) -> npt.NDArray[np.uint64]:
@@ -95,17 +170,46 @@ def decode_index(spec: ArraySpec, data: bytes) -> npt.NDArray[np.uint64]:
     if len(data) != index_bytes(spec):
         raise ValueError("it is shorter than its index")
     _check(data)
-    return np.frombuffer(data[:-_CRC_BYTES], "<u8").reshape(-1, 2)
+    return np.frombuffer(data[:-CRC_BYTES], "<u8").reshape(-1, 2)
+
+
+def _starts(head: bytes | memoryview, count: int) -> list[int]:
+    """Return where the blocks of a frame begin; nothing if they cannot be read on their own.
+
+    There may be but one, or more than the head tells, or threads wrote them in another order.
+    """
+    if count == 1 or _BLOSC_HEADER + 4 * count > len(head):
+        return []
+    starts: list[int] = np.frombuffer(head, "<u4", count, _BLOSC_HEADER).tolist()
+    return starts if starts == sorted(starts) else []
+
+
+def _number(data: bytes | memoryview, place: int) -> int:
+    return int.from_bytes(data[place : place + 4], "little")
+
+
+def _decoded(frame: bytes | memoryview, size: int) -> npt.NDArray[np.uint8]:
+    out = np.empty(size, np.uint8)
+    _decompress(frame, out)
+    return out
+
+
+def _decompress(frame: bytes | memoryview, out: npt.NDArray[Any]) -> None:
+    _stay_on_this_thread()
+    try:
+        blosc.decompress(frame, out)
+    except RuntimeError as error:
+        raise ValueError(str(error)) from error
 
 
 def _crc(body: bytes) -> bytes:
-    return int(google_crc32c.value(body)).to_bytes(_CRC_BYTES, "little")
+    return int(google_crc32c.value(body)).to_bytes(CRC_BYTES, "little")
 
 
 def _check(data: bytes) -> None:
     # Through NumPy: the checksum takes a read-only array without a copy, but not a memoryview.
     view = np.frombuffer(data, np.uint8)
-    if len(data) < _CRC_BYTES or _crc(view[:-_CRC_BYTES]) != data[-_CRC_BYTES:]:  # type: ignore[arg-type]
+    if len(data) < CRC_BYTES or _crc(view[:-CRC_BYTES]) != data[-CRC_BYTES:]:  # type: ignore[arg-type]
         raise ValueError("its checksum does not match its bytes")
 
 

@@ -1,5 +1,8 @@
 """Reading rows at random: one read and one decode a chunk, every checksum checked.
 
+Windows of rows are cut out of single blocks of a chunk. The checksum is of the whole chunk, and is
+compared when a reader first comes to it.
+
 Zarr itself reads an absent chunk as fill value. Here an absent chunk is damage: a corpus writes
 every chunk, so one that is gone was lost.
 """
@@ -7,7 +10,7 @@ every chunk, so one that is gone was lost.
 import json
 import operator
 from collections import OrderedDict
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from threading import Lock
 from typing import Any, SupportsIndex
@@ -16,9 +19,20 @@ import numpy as np
 import numpy.typing as npt
 
 from noisegen.errors import CorpusMismatchError, DamagedCorpusError, MissingDataError
-from pipelines.store.codec import ABSENT, decode_chunk, decode_index, index_bytes
+from pipelines.store.codec import (
+    ABSENT,
+    CRC_BYTES,
+    body_of,
+    decode_chunk,
+    decode_index,
+    decode_span,
+    index_bytes,
+)
 from pipelines.store.layout import ArraySpec
 from pipelines.store.storage import Storage, StoredObject, open_store
+
+ONE_BLOCK = 1 << 16
+"""Bytes of a chunk that blosc does not divide, as a rule: there is nothing to be saved."""
 
 
 def read_spec(storage: Storage, name: str) -> ArraySpec:
@@ -71,6 +85,7 @@ class SampleReader:
         self.storage = open_store(path)
         self.spec = read_spec(self.storage, name)
         self._max_open = max_open
+        self._checked = bytearray(-(-self.spec.rows // self.spec.chunk[0]))
         self._open: OrderedDict[int, tuple[StoredObject, npt.NDArray[np.uint64]]] = OrderedDict()
         self._lock = Lock()
 
@@ -177,6 +192,49 @@ class SampleReader:
             out[place] = chunk[row % step]
         return out
 
+    def windows(
+        self, rows: Iterable[int], corners: Iterable[tuple[int, int]], size: int
+    ) -> Iterator[npt.NDArray[Any]]:
+        """Yield a square of each of the given rows, cut out of its second and third axis.
+
+        Of a chunk of one row only what holds the square's lines is decoded.
+
+        Parameters
+        ----------
+        rows
+            Each from -len to len - 1.
+        corners
+            First line and column of each square.
+        size
+            Height and width of the squares.
+
+        Yields
+        ------
+        (size, size, …) array, to be read before the next is asked for
+
+        Raises
+        ------
+        IndexError
+            If there is no such row, or a square is not wholly inside of it.
+        DamagedCorpusError
+            As :meth:`take`.
+        """
+        height, width = self.spec.shape[1:3]
+        line = self.spec.chunk_bytes // (self.spec.chunk[0] * height)
+        in_parts = self.spec.chunk[0] == 1 and self.spec.chunk_bytes > ONE_BLOCK
+        scratch = np.empty((1, *self.spec.shape[1:]), self.spec.stored)
+        for row, (y, x) in zip(rows, corners, strict=True):
+            if not (0 <= y <= height - size and 0 <= x <= width - size):
+                raise IndexError(
+                    f"{self.spec.name}: no square of {size} at ({y}, {x}) of {height} x {width}"
+                )
+            if in_parts:
+                span = self._read_span(self._row(row), y * line, (y + size) * line)
+                lines = span.view(self.spec.stored).reshape(size, *self.spec.shape[2:])
+            else:
+                lines = self.take((row,), scratch)[0, y : y + size]
+            yield lines[:, x : x + size]
+
     def _row(self, row: int) -> int:
         if not -self.spec.rows <= row < self.spec.rows:
             raise IndexError(f"{self.spec.name} has {self.spec.rows} rows, not {row}")
@@ -184,24 +242,53 @@ class SampleReader:
 
     def _read_chunk(self, chunk: int, out: npt.NDArray[Any]) -> None:
         """Read and decode chunk number `chunk` of the array into `out`."""
-        data: bytes | None
+        self._decode(chunk, self._stored(chunk), out)
+
+    def _read_span(self, chunk: int, start: int, stop: int) -> npt.NDArray[np.uint8]:
+        """Decode some bytes of a chunk; its checksum is compared when it is first read."""
+        try:
+            if self._checked[chunk] and self.spec.shard is not None:
+                shard, offset, length = self._place(chunk)
+                length -= CRC_BYTES
+
+                def read(place: int, size: int) -> bytes:
+                    return shard.at(offset + place, size)
+
+                return decode_span(self.spec, read, length, start, stop)
+            body = body_of(self.spec, self._stored(chunk))
+            self._checked[chunk] = 1
+
+            def part(place: int, size: int) -> memoryview:
+                return body[place : place + size]
+
+            return decode_span(self.spec, part, len(body), start, stop)
+        except ValueError as error:
+            raise self._damaged_chunk(chunk, error) from error
+
+    def _stored(self, chunk: int) -> bytes:
+        """Return a chunk as it is stored."""
         if self.spec.shard is None:
             data = self.storage.read(self.spec.key(chunk))
-        else:
-            index, slot = divmod(chunk, self.spec.slots)
-            shard, entries = self._shard(index)
-            offset, length = entries[slot].tolist()
-            data = None if offset == ABSENT else shard.at(offset, length)
-        self._decode(chunk, data, out)
-
-    def _decode(self, chunk: int, data: bytes | None, out: npt.NDArray[Any]) -> None:
-        try:
             if data is None:
-                raise ValueError("the chunk is missing")
+                raise self._damaged_chunk(chunk, "the chunk is missing")
+            return data
+        shard, offset, length = self._place(chunk)
+        return shard.at(offset, length)
+
+    def _place(self, chunk: int) -> tuple[StoredObject, int, int]:
+        """Return the shard that holds a chunk, and where."""
+        index, slot = divmod(chunk, self.spec.slots)
+        shard, entries = self._shard(index)
+        offset, length = entries[slot].tolist()
+        if offset == ABSENT:
+            raise self._damaged_chunk(chunk, "the chunk is missing")
+        return shard, offset, length
+
+    def _decode(self, chunk: int, data: bytes, out: npt.NDArray[Any]) -> None:
+        try:
             decode_chunk(self.spec, data, out)
         except ValueError as error:
-            where = f"sample {chunk * self.spec.chunk[0]}: {error}"
-            raise self._damaged(chunk // self.spec.slots, where) from error
+            raise self._damaged_chunk(chunk, error) from error
 
     def _shard(self, index: int) -> tuple[StoredObject, npt.NDArray[np.uint64]]:
         with self._lock:
@@ -221,6 +308,10 @@ class SampleReader:
             while len(self._open) > self._max_open:
                 self._open.popitem(last=False)
         return shard, entries
+
+    def _damaged_chunk(self, chunk: int, what: ValueError | str) -> DamagedCorpusError:
+        where = f"sample {chunk * self.spec.chunk[0]}: {what}"
+        return self._damaged(chunk // self.spec.slots, where)
 
     def _damaged(self, index: int, what: str) -> DamagedCorpusError:
         part = "shard" if self.spec.shard else "chunk"

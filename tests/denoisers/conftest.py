@@ -13,10 +13,10 @@ import pipelines
 SOURCE = {"source": "deadleaves", "source_options": {"size": 96}}
 
 
-def make(path, **changes):
+def make(path, root=None, **changes):
     """Make a corpus of 12 scenes, two patches of 32 each."""
     recipe = {"patch": 32, "per_image": 2, "count": 24, "iso": 3200.0, **SOURCE, **changes}
-    pipelines.synthesize(pipelines.Recipe(**recipe), str(path))
+    pipelines.synthesize(pipelines.Recipe(**recipe), str(path), root=root)
     return pipelines.open(path)
 
 
@@ -68,3 +68,16 @@ def offer(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
         monkeypatch.setattr(denoisers, "entry_points", entry_points)
 
     return put
+
+
+@pytest.fixture(scope="session")
+def odd_photos(tmp_path_factory):
+    """Five smooth colour pictures of odd height or width."""
+    folder = tmp_path_factory.mktemp("odd")
+    rng = np.random.default_rng(6)
+    for i in range(5):
+        coarse = rng.integers(40, 216, (5, 6, 3), np.uint8)
+        size = (41 + i, 30 + i // 2)
+        picture = cv2.resize(coarse, size, interpolation=cv2.INTER_CUBIC)
+        assert cv2.imwrite(str(folder / f"{i}.png"), picture)
+    return folder

@@ -80,6 +80,31 @@ def test_every_flipped_bit_of_a_shard_is_found(root):
         path.write_bytes(whole)
 
 
+def test_a_flipped_bit_outside_of_a_window_is_found_too(tmp_path):
+    data = np.random.default_rng(1).integers(0, 16, (2, 400, 400)).astype(np.uint16)
+    spec = ArraySpec("clean", data.shape, "uint16", (1, 400, 400), SPEC.dims, (2, 400, 400))
+    create(tmp_path, [spec], {"noisegen": {}})
+    write_shard(open_store(tmp_path), spec, 0, data)
+    flip(tmp_path / spec.key(0), 30)
+    reader = SampleReader(tmp_path, "clean")
+    with pytest.raises(DamagedCorpusError, match=r"clean shard 0: sample 0: .*checksum"):
+        next(reader.windows([0], [(300, 0)], 64))
+    np.testing.assert_array_equal(next(reader.windows([1], [(0, 0)], 64)), data[1, :64, :64])
+
+
+def test_what_is_torn_after_a_first_window_is_found(tmp_path):
+    data = np.random.default_rng(1).integers(0, 16, (1, 400, 400)).astype(np.uint16)
+    spec = ArraySpec("clean", data.shape, "uint16", (1, 400, 400), SPEC.dims, (1, 400, 400))
+    create(tmp_path, [spec], {"noisegen": {}})
+    write_shard(open_store(tmp_path), spec, 0, data)
+    reader = SampleReader(tmp_path, "clean")
+    next(reader.windows([0], [(300, 0)], 64))
+    for keep in (20_000, 500, 10, 0):
+        os.truncate(tmp_path / spec.key(0), keep)
+        with pytest.raises(DamagedCorpusError, match="clean shard 0: sample 0"):
+            next(reader.windows([0], [(300, 0)], 64))
+
+
 def test_a_flipped_index_bit_costs_the_shard(root):
     flip(root / SPEC.key(1), -20)
     reader = SampleReader(root, "clean")

@@ -19,6 +19,7 @@ from pipelines.store import (
     ArraySpec,
     SampleReader,
     ShardBuilder,
+    codec,
     create,
     open_store,
     write_chunk,
@@ -143,6 +144,61 @@ def test_rows_come_in_the_order_asked_for(place):
     for wrong in (np.empty((2, 5, 7, 3), np.uint16), np.empty((1, 5, 7, 3), np.uint8)):
         with pytest.raises(ValueError, match="out must be"):
             reader.take([1, 2], wrong)
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    dtype=st.sampled_from(["uint8", "uint16"]),
+    tail=st.sampled_from([(150, 160), (150, 160, 3), (90, 243, 3)]),
+    grain=st.sampled_from([1, 64, 255]),
+    kind=st.sampled_from([(1, 2, True), (1, 2, False), (1, None, True), (2, 2, True)]),
+    threads=st.booleans(),
+    cut=st.tuples(st.integers(1, 90), *(st.floats(0, 1),) * 2),
+)
+def test_windows_are_cut_out_of_rows(dtype, tail, grain, kind, threads, cut):
+    # Steps of `grain` make data that lz4 can do nothing with, little, and all.
+    data = noise((2, *tail), dtype) // grain * grain
+    chunk, shard, compressed = kind
+    spec = spec_of(data, chunk=chunk, shard=shard, compressed=compressed)
+    storage = open_store(f"memory://{uuid.uuid4().hex}")
+    create(storage, [spec], ATTRS)
+    if threads and compressed:
+        # Zarr's threads write a chunk's blocks in whatever order they are done.
+        zarr.open_array(storage.zarr(), path="clean", mode="r+")[:] = data
+    else:
+        store_all(storage, spec, data)
+    reader = SampleReader(storage, "clean")
+    size, *shares = cut
+    y, x = (int(share * (n - size)) for share, n in zip(shares, tail, strict=False))
+    rows, corners = [1, -2, 1], [(y, x), (0, tail[1] - size), (tail[0] - size, 0)]
+    for _ in range(2):  # checksums are compared the first time
+        for row, (y, x), got in zip(
+            rows, corners, reader.windows(rows, corners, size), strict=True
+        ):
+            np.testing.assert_array_equal(got, data[row, y : y + size, x : x + size])
+    for corner in ((-1, 0), (0, -1), (tail[0] - size + 1, 0), (0, tail[1] - size + 1)):
+        with pytest.raises(IndexError, match="no square of"):
+            next(reader.windows([0], [corner], size))
+
+
+def test_a_window_decodes_the_blocks_that_hold_it(tmp_path, monkeypatch):
+    data = noise((2, 400, 400, 3), "uint8") // 16 * 16  # 480 kB: eight blocks of 64 kB
+    spec = spec_of(data, shard=2)
+    create(tmp_path / "x", [spec], ATTRS)
+    store_all(open_store(tmp_path / "x"), spec, data)
+    decoded = []
+    decompress = codec.blosc.decompress
+
+    def counted(frame, out):
+        decoded.append(out.nbytes)
+        return decompress(frame, out)
+
+    monkeypatch.setattr(codec.blosc, "decompress", counted)
+    reader = SampleReader(tmp_path / "x", "clean")
+    for _ in range(2):
+        (got,) = reader.windows([1], [(100, 30)], 100)  # bytes 120 000 to 240 000
+        np.testing.assert_array_equal(got, data[1, 100:200, 30:130])
+    assert decoded == [3 << 16] * 2
 
 
 def test_one_dimensional_rows_are_numbers(place):
