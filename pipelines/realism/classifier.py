@@ -45,6 +45,10 @@ class Patches:
         keep = np.isin(self.scene, scenes)
         return Patches(self.features[keep], self.scene[keep])
 
+    def only(self, columns: slice) -> "Patches":
+        """Return the patches with some of their features."""
+        return Patches(self.features[:, columns], self.scene)
+
 
 def held_out_auc(real: Patches, other: Patches, rng: np.random.Generator) -> float:
     """Return the area under the ROC curve of real against other patches of held-out scenes.

@@ -14,7 +14,7 @@ from noisegen.errors import InputError
 from pipelines.pairs import Pair, Pairs
 from pipelines.realism.classifier import Patches, held_out_auc
 from pipelines.realism.distances import DISTANCES
-from pipelines.realism.features import features
+from pipelines.realism.features import KINDS, columns, features
 from pipelines.realism.measures import BLOCK, Array, Measures, of_field
 from pipelines.realism.noise import NoiseField, noise_field
 
@@ -48,7 +48,10 @@ VALUES: dict[str, Callable[[Measures], float]] = {
 }
 """Numbers that a set has by itself, whose differences are distances too."""
 
-NAMES = (*VALUES, *DISTANCES, "auc")
+AREAS = ("auc", *(f"auc_{kind}" for kind in KINDS))
+"""Areas under the curve of the classifier: by all features, and by those of one kind alone."""
+
+NAMES = (*VALUES, *DISTANCES, *AREAS)
 """Every measure of a comparison."""
 
 
@@ -110,7 +113,7 @@ class Comparison:
     synthetic
         The other sets.
     distances
-        Of each of them, by :data:`NAMES`; for "auc" the area itself.
+        Of each of them, by :data:`NAMES`; for :data:`AREAS` the area itself.
     """
 
     real: Measured
@@ -173,9 +176,9 @@ def compare(
     for number, one in enumerate(sets[1:]):
         theirs = one.measured(one.groups())
         rng = random.generator(seed, random.Stream.REALISM, HALVES + number)
-        area = held_out_auc(patches, one.patches(curve), rng)
+        areas = _areas(patches, one.patches(curve), rng)
         others.append(theirs)
-        distances.append(_distances(ours.measures, theirs.measures) | {"auc": area})
+        distances.append(_distances(ours.measures, theirs.measures) | areas)
     return Comparison(ours, _zero(groups, patches, seed), tuple(others), tuple(distances))
 
 
@@ -262,6 +265,15 @@ def _distances(real: Measures, other: Measures) -> dict[str, float]:
     return values | {name: distance(real, other) for name, distance in DISTANCES.items()}
 
 
+def _areas(real: Patches, other: Patches, rng: np.random.Generator) -> dict[str, float]:
+    """Return :data:`AREAS`."""
+    kinds = (slice(None), *columns().values())
+    return {
+        name: held_out_auc(real.only(kind), other.only(kind), rng)
+        for name, kind in zip(AREAS, kinds, strict=True)
+    }
+
+
 def _zero(groups: list[Measures], patches: Patches, seed: int) -> dict[str, Zero]:
     """Set random halves of the real set's scenes against each other."""
     found: dict[str, list[float]] = {name: [] for name in NAMES}
@@ -275,7 +287,8 @@ def _zero(groups: list[Measures], patches: Patches, seed: int) -> dict[str, Zero
         for name in ways[0]:
             found[name].append(float(np.mean([abs(way[name]) for way in ways])))
         first, second = np.array_split(rng.permutation(scenes), 2)
-        found["auc"].append(held_out_auc(patches.of(first), patches.of(second), rng))
+        for name, area in _areas(patches.of(first), patches.of(second), rng).items():
+            found[name].append(area)
     return {name: Zero(float(np.mean(v)), float(np.std(v))) for name, v in found.items()}
 
 

@@ -5,7 +5,7 @@ measured against one curve of variance over level for all sets that are compared
 scene nor its levels tell where a patch comes from.
 """
 
-from itertools import combinations
+from itertools import combinations, pairwise
 
 import numpy as np
 import numpy.typing as npt
@@ -22,7 +22,18 @@ MIN_KNOWN = 0.25
 GRID = 8
 """Size of a JPEG block."""
 
+KINDS = ("strength", "grain", "tails", "banding", "colour", "structure")
+"""What features tell of, in the order of their columns; see :func:`columns`."""
+
 Bools = npt.NDArray[np.bool_]
+
+
+def columns(channels: int = 3) -> dict[str, slice]:
+    """Return which features of :func:`features` are of each of :data:`KINDS`."""
+    pairs = channels * (channels - 1) // 2
+    widths = (channels, len(LAGS) * channels, 2 * channels, 2 * channels, 3 * pairs, 3)
+    ends = np.cumsum((0, *widths)).tolist()
+    return {kind: slice(*ends_of) for kind, ends_of in zip(KINDS, pairwise(ends), strict=True)}
 
 
 def features(one: NoiseField, curve: Array) -> Array:
@@ -38,11 +49,11 @@ def features(one: NoiseField, curve: Array) -> Array:
     Returns
     -------
     (patches, features)
-        One row for each block of 64x64 pixels whose standard noise is known. A channel: strength,
-        correlations at :data:`LAGS`, skewness, kurtosis, power of the means of rows and of columns.
-        A pair of channels: correlations at one pixel, with the pixel to the right, and below. Of
-        the mean of the channels: how its strength goes with the slope of the clean picture, and
-        how uneven its steps are on an 8x8 grid.
+        One row for each block of 64x64 pixels whose standard noise is known. A channel: strength;
+        correlations at :data:`LAGS` (grain); skewness, kurtosis (tails); power of the means of rows
+        and of columns (banding). A pair of channels: correlations at one pixel, with the pixel to
+        the right, and below (colour). Of the mean of the channels: how its strength goes with the
+        slope of the clean picture, and how uneven its steps are on an 8x8 grid (structure).
     """
     expected = np.stack([row[level_bin(one.level[..., c])] for c, row in enumerate(curve)], -1)
     known = blocks(one.known & np.isfinite(expected))
@@ -61,7 +72,7 @@ def features(one: NoiseField, curve: Array) -> Array:
     z = patches(one.standard) * known
     # Once more, patch by patch: how strong a patch is must not show in the other features.
     z /= np.sqrt(mean(z**2))[:, None, None]
-    columns = [
+    found = [
         np.log(strength),
         *(_correlation(z, z, known, known, lag) for lag in LAGS),
         np.arcsinh(mean(z**3)),
@@ -70,11 +81,11 @@ def features(one: NoiseField, curve: Array) -> Array:
     ]
     for a, b in combinations(range(z.shape[-1]), 2):
         pair = (z[..., a], z[..., b], known[..., a], known[..., b])
-        columns += [_correlation(*pair, lag) for lag in ((0, 0), (0, 1), (1, 0))]
+        found += [_correlation(*pair, lag) for lag in ((0, 0), (0, 1), (1, 0))]
     grey = z.mean(-1)
     slope = patches(_slope(one.level)[..., None])[..., 0]
-    columns += [_association(grey**2, slope), _unevenness(grey), _unevenness(grey.swapaxes(1, 2))]
-    rows = np.concatenate([c if c.ndim == 2 else c[:, None] for c in columns], axis=1)
+    found += [_association(grey**2, slope), _unevenness(grey), _unevenness(grey.swapaxes(1, 2))]
+    rows = np.concatenate([c if c.ndim == 2 else c[:, None] for c in found], axis=1)
     return np.asarray(rows, np.float64)
 
 

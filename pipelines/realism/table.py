@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from pipelines.realism.comparison import Comparison
+from pipelines.realism.comparison import AREAS, Comparison
 
 ALIKE = 2
 """A distance is like that of two halves of the real set within this many standard deviations."""
@@ -49,6 +49,12 @@ ROWS = (
     Row("rows", "spectrum of row means", "dB", 2),
     Row("columns", "spectrum of column means", "dB", 2),
     Row("auc", "AUC of a classifier", "", 3),
+    Row("auc_strength", "AUC by strength alone", "", 3),
+    Row("auc_grain", "AUC by grain alone", "", 3),
+    Row("auc_tails", "AUC by skewness and kurtosis alone", "", 3),
+    Row("auc_banding", "AUC by means of rows and columns alone", "", 3),
+    Row("auc_colour", "AUC by related channels alone", "", 3),
+    Row("auc_structure", "AUC by slopes and the 8x8 grid alone", "", 3),
 )
 
 
@@ -84,7 +90,7 @@ def table(found: Comparison) -> list[tuple[Row, list[Cell]]]:
         for one, distances in zip(found.synthetic, found.distances, strict=True):
             distance = distances[row.name]
             # Areas of few scenes scatter so widely that two standard deviations would allow any.
-            limit = 0.5 + zero.std if row.name == "auc" else zero.mean + ALIKE * zero.std
+            limit = 0.5 + zero.std if row.name in AREAS else zero.mean + ALIKE * zero.std
             alike = abs(distance) <= limit
             if real is None:
                 cells.append(Cell(_number(distance, row), "", alike))

@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pipelines.realism.classifier import Patches, _deal, auc, held_out_auc
-from pipelines.realism.features import features
+from pipelines.realism.features import KINDS, columns, features
 from pipelines.realism.measures import LEVELS, measure
 
 Z = 5.5
@@ -122,6 +122,57 @@ def test_noise_is_told_apart_by_its_correlation_its_strength_and_its_channels(
     for noise in mixed:
         noise[..., 2] = 0.8 * noise[..., 2] + 0.6 * noise[..., 1]
     assert told(mixed) > 0.98
+
+
+def test_each_kind_of_features_tells_its_own_difference(white, filtered, on_grey):
+    """A change of one kind is known by the features of that kind, and not by strength."""
+    size = (256, 256)
+
+    def banded(seed):
+        rows = np.random.default_rng(seed).standard_normal((size[0], 1, 3))
+        return (white(seed, *size) + 0.4 * rows) / np.sqrt(1.16)
+
+    def heavy(seed):
+        noise = white(seed, *size)
+        noise[::2, ::2] *= 2
+        return noise / np.sqrt(1.75)
+
+    def mixed(seed):
+        noise = white(seed, *size)
+        noise[..., 2] = 0.8 * noise[..., 2] + 0.6 * noise[..., 1]
+        return noise
+
+    def blocked(seed):
+        # a step of the mean at every eighth column, in all channels
+        steps = np.random.default_rng(seed).standard_normal((size[0], size[1] // 8, 1))
+        return (white(seed, *size) + 0.5 * np.repeat(steps, 8, axis=1)) / np.sqrt(1.25)
+
+    smooth = np.array([[0, 0, 0], [0, 1, 0.2], [0, 0, 0]])
+    changed = {
+        "strength": lambda seed: 1.3 * white(seed, *size),
+        "grain": lambda seed: filtered(seed, smooth),
+        "tails": heavy,
+        "banding": banded,
+        "colour": mixed,
+        "structure": blocked,
+    }
+    assert tuple(changed) == KINDS == tuple(columns())
+    curve = measure(on_grey(4 * white(i)) for i in range(2)).variance
+    real = described([4 * white(i) for i in range(4)], curve, on_grey)
+    joined = np.concatenate([np.arange(51)[part] for part in columns().values()])
+    np.testing.assert_array_equal(joined, np.arange(real.features.shape[1]))
+    # 16 patches a set in each of 4 folds
+    error = np.sqrt((16 + 16 + 1) / (12 * 16 * 16))
+    for number, (kind, make) in enumerate(changed.items()):
+        other = described([4 * make(100 + 10 * number + i) for i in range(4)], curve, on_grey)
+        other = Patches(other.features, np.char.add("o", other.scene))
+        areas = {
+            name: held_out_auc(real.only(part), other.only(part), np.random.default_rng(0))
+            for name, part in columns().items()
+        }
+        assert areas[kind] > 0.9, (kind, areas)
+        if kind != "strength":
+            assert abs(areas["strength"] - 0.5) < Z * error, (kind, areas)
 
 
 def test_features_do_not_depend_on_the_level_or_on_its_strength(white):

@@ -12,6 +12,7 @@ from noisegen.cli import main
 from pipelines.pairs import open_pairs
 from pipelines.realism import comparison
 from pipelines.realism.comparison import NAMES, compare
+from pipelines.realism.features import KINDS
 from pipelines.realism.table import ROWS, markdown, short_names, table
 from pipelines.recipe import Recipe
 
@@ -65,8 +66,10 @@ def test_the_same_law_is_at_the_zero_and_another_is_not(sets):
     alike = {row.name: [c.alike for c in cells[2:]] for row, cells in table(found)}
     assert alike["covariance"] == [True, False]
     assert not alike["auc"][1]
-    again_alike = [a for a, _ in alike.values()]
-    assert sum(again_alike) >= len(ROWS) - 2
+    # Areas are marked within one standard deviation: a third of those by kind are not, by chance.
+    again_alike = [a for name, (a, _) in alike.items() if not name.startswith("auc_")]
+    assert len(again_alike) == len(ROWS) - len(KINDS)
+    assert sum(again_alike) >= len(again_alike) - 2
 
 
 def test_numbers_are_the_same_every_time_and_depend_on_the_seed(sets):
