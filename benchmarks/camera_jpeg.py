@@ -1,4 +1,4 @@
-"""Fit the finish of preset camera-jpeg to half of the scenes of CC, and test it on the other half.
+"""Fit the finish of preset camera-jpeg to half of the scenes of CC, test it on the other half.
 
 Run ``python -m benchmarks.camera_jpeg FOLDER [OUT.json]``; the folder holds CC's pairs
 ``X_real.png`` and ``X_mean.png`` (S. Nam et al., "A Holistic Approach to Cross-Channel Image Noise
@@ -6,15 +6,17 @@ Modeling and its Application to Image Denoising", CVPR 2016). It is not one of t
 ``python -m benchmarks`` runs: its result is the preset.
 
 The mean of a pair is unprocessed, exposed by a full-frame camera at its higher gains and rendered.
-In every scene of the first half (first, third, ...) the strengths of the finish are found whose
-noise comes nearest to that of ``real - mean``; their ranges over the scenes, rounded, are what the
-preset draws from. The preset as it stands is then tried on the scenes of the second half, in draws
-of its own, against the bounds ``lag 1`` 0.08 and ``green-blue`` 0.15 of the means over the scenes.
+In every scene of one half (first, third, ...) the strengths of the finish are found whose noise
+comes nearest to that of ``real - mean``. Recipes that draw from their ranges over these scenes,
+rounded, are then tried on the scenes of the other half, in draws of their own, against the bounds
+``lag 1`` 0.08 and ``green-blue`` 0.15 of the means over the scenes. Then the halves change places.
+The preset draws from the ranges over all scenes.
 """
 
 import sys
 import tempfile
 from collections.abc import Sequence
+from itertools import permutations
 from pathlib import Path
 
 import cv2
@@ -27,16 +29,21 @@ from benchmarks import harness
 from noisegen.isp.finish import finish
 from noisegen.isp.parameters import FinishParameters
 from noisegen.isp.rendered_noise import YCBCR, luma_curve, rendered_noise
+from pipelines import presets
 from pipelines.develop import isp_parameters
 from pipelines.pairs import Pairs, Picture, open_pairs
 from pipelines.realism.measures import REACH, of_field
 from pipelines.realism.noise import noise_field
 from pipelines.recipe import Recipe
 
-CAMERA = {"camera": "NikonD850", "gain": (14.0, 26.0)}
-"""A full-frame camera at about ISO 3200 to 6400, as CC's are."""
+CHAIN = {key: value for key, value in presets.read("camera-jpeg").items() if key != "finish"}
+"""What the preset does before the finish."""
+
+GAIN = (14.0, 26.0)
+"""The preset's camera at about ISO 3200 to 6400, as CC's are."""
 
 BOUNDS = {"lag 1": 0.08, "green-blue": 0.15}
+STRENGTHS = ("luma", "chroma", "sharpen")
 STRONGEST = ((0.0, 6.0), (0.0, 6.0), (0.0, 0.5))
 """Bounds of luma, chroma and sharpening: very strong smoothing can be undone by sharpening, and the
 measures hardly tell."""
@@ -73,30 +80,43 @@ def measures(clean: Picture, noisy: Picture) -> dict[str, float]:
 def main() -> None:
     """Fit, test and print."""
     pairs = open_pairs(sys.argv.pop(1))
-    fitted, tested = (pairs.take(range(first, len(pairs), 2)) for first in (0, 1))
-    real = [measures(p.clean, p.noisy) for p in tested]
+    halves = [pairs.take(range(first, len(pairs), 2)) for first in (0, 1)]
+    results: dict[str, object] = {}
+    every = []
     with tempfile.TemporaryDirectory() as folder:
-        found = _fit(fitted, Path(folder))
-        trials = {
-            "rendering alone": _try(tested, Path(folder) / "plain", {"bits": 8}),
-            "camera-jpeg": _try(tested, Path(folder) / "preset", {"preset": "camera-jpeg"}),
-        }
-    means = {"real": _mean(real)} | {name: _mean(trial) for name, trial in trials.items()}
-    results: dict[str, object] = {
-        "scenes fitted to": {e.name: x for e, x in zip(fitted.entries, found, strict=True)},
+        for number, (fitted, tested) in enumerate(permutations(halves), 1):
+            own = Path(folder) / str(number)
+            found = _fit(fitted, own)
+            every += found
+            results[f"fitted to half {number}"] = {
+                "scenes": {e.name: x for e, x in zip(fitted.entries, found, strict=True)},
+                **_test(tested, _ranges(found), own),
+            }
+    results["ranges over all scenes"] = _ranges(every)
+    harness.report("camera_jpeg", results)
+
+
+def _test(tested: Pairs, ranges: dict[str, tuple[float, float]], folder: Path) -> dict[str, object]:
+    """Draw strengths from ranges and compare the noise with the real one."""
+    real = _mean([measures(p.clean, p.noisy) for p in tested])
+    recipes: dict[str, dict[str, object]] = {
+        "rendering alone": {"bits": 8},
+        "fitted": {"preset": "camera-jpeg", "finish": {**ranges, "target": "finished"}},
+    }
+    means = {name: _mean(_try(tested, folder / name, recipe)) for name, recipe in recipes.items()}
+    return {
+        "ranges": ranges,
         "scenes tested on": [entry.name for entry in tested.entries],
-        "means over the tested scenes": means,
+        "means over the tested scenes": {"real": real} | means,
         "within bounds": {
-            name: abs(means["camera-jpeg"][name] - means["real"][name]) <= bound
-            for name, bound in BOUNDS.items()
+            name: abs(means["fitted"][name] - real[name]) <= bound for name, bound in BOUNDS.items()
         },
     }
-    harness.report("camera_jpeg", results)
 
 
 def _fit(pairs: Pairs, folder: Path) -> list[dict[str, float]]:
     """Return the strengths whose noise is nearest to each pair's, and how near."""
-    corpus = _corpus(pairs, folder / "fitted", {"bits": 16})
+    corpus = _corpus(pairs, folder / "to fit", {"bits": 16})
     names = list(corpus.images.names)
     found = []
     for pair in pairs:
@@ -111,7 +131,7 @@ def _fit(pairs: Pairs, folder: Path) -> list[dict[str, float]]:
             bounds=STRONGEST,
             options={"maxfev": EVALUATIONS},
         )
-        strengths = zip(("luma", "chroma", "sharpen"), best.x, strict=True)
+        strengths = zip(STRENGTHS, best.x, strict=True)
         found.append({name: round(float(x), 2) for name, x in strengths})
         found[-1]["squared distance"] = round(float(best.fun), 4)
     return found
@@ -159,12 +179,15 @@ def _corpus(pairs: Pairs, folder: Path, changes: dict[str, object]) -> pipelines
     edge = min(min(pair.clean.shape[:2]) for pair in pairs) // 2 * 2
     for pair in pairs:
         cv2.imwrite(str(folder / "clean" / f"{pair.name}.png"), pair.clean[..., ::-1])
-    options = {"source": "folder", "patch": edge, "per_image": 1, "tone": (0.0, 1.0), **CAMERA}
-    if "preset" in changes:
-        options["finish"] = {"target": "finished"}
+    options = {**CHAIN, "source": "folder", "patch": edge, "per_image": 1, "gain": GAIN}
     recipe = Recipe(**{**options, **changes})
     pipelines.synthesize(recipe, str(folder / "corpus.zarr"), root=str(folder / "clean"))
     return pipelines.open(folder / "corpus.zarr")
+
+
+def _ranges(found: Sequence[dict[str, float]]) -> dict[str, tuple[float, float]]:
+    every = {name: [one[name] for one in found] for name in STRENGTHS}
+    return {name: (round(min(of), 1), round(max(of), 1)) for name, of in every.items()}
 
 
 def _mean(every: Sequence[dict[str, float]]) -> dict[str, float]:
