@@ -1,18 +1,24 @@
-"""The table of docs/realism.md: recipes and fitted noise against real pairs, as Markdown.
+"""The tables of docs/realism.md: presets, recipes and fitted noise against real pairs.
 
-    python -m benchmarks.realism --real cc=PAIRS --real sidd=PAIRS NAME... --out table.md
+    python -m benchmarks.realism --real cc=PAIRS --real sidd=PAIRS [NAME ...] --json realism.json
 
-A NAME is a preset, ``plain`` (the recipe's defaults), a model of ``noisegen fit`` (fitted to the
-real set itself: a baseline in its own favour), or a TOML file, ``TITLE=FILE.toml``: a recipe, or a
-file that ``noisegen fit`` wrote. Recipes are run on the clean halves of the real pairs, fitted
-noise is put on them, so that all sets show the same scenes. Where a recipe names no camera, it gets
-the one of :data:`CAMERAS`; where it finishes pictures, both halves of a pair are finished.
+A NAME is a preset, a model of ``noisegen fit`` (fitted to the real set itself: a baseline in its
+own favour), or a TOML file, ``TITLE=FILE.toml``: a recipe, or a file that ``noisegen fit`` wrote.
+Without any, all presets and models are compared. Each makes a corpus of the clean halves of the
+real pairs, as ``noisegen synthesize`` does, so that all sets show the same scenes. Where a recipe
+names no camera, it gets the one of :data:`CAMERAS`; where it finishes pictures, both halves of a
+pair are finished; where it stores mosaics alone, they are rendered by the recipe's own chain.
+
+Two tables a set: of the first samples as they are drawn, and of those whose noise is as strong as
+the real noise at their place. How strong noise is depends on the ISO that one asks for, and says
+nothing of its kind.
 """
 
 import argparse
+import json
 import sys
 import tempfile
-from dataclasses import replace
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -20,13 +26,15 @@ import cv2
 import numpy as np
 
 import pipelines
+from benchmarks import harness
 from catalogs import noise_file
-from noisegen import picture, random
+from noisegen import picture
 from noisegen.errors import InputError, NoisegenError
 from pipelines import presets
-from pipelines.fit import choose, fit_pairs
-from pipelines.pairs import Pairs, open_pairs
-from pipelines.realism.comparison import compare
+from pipelines.fit import choose, fit_pairs, licence, provenance
+from pipelines.pairs import Pairs, Picture, open_pairs
+from pipelines.realism.comparison import Comparison, compare
+from pipelines.realism.noise import noise_field
 from pipelines.realism.table import markdown
 from pipelines.recipe import parse, read_table
 
@@ -36,11 +44,17 @@ CAMERAS: dict[str, dict[str, Any]] = {
 }
 """Cameras whose raw noise is near that of a real set; another set gets the recipe's own."""
 
+NAMES = ("raw-only", "published", "camera-jpeg", "phone-jpeg", *picture.MODELS)
+"""What is compared unless something else is asked for."""
+
 PATCH = 256
 """Height and width of a sample, in pixels."""
 
-PER_IMAGE = 4
-"""Samples of each clean picture."""
+CANDIDATES = 32
+"""Samples of each clean picture, of which the matched ones are taken."""
+
+TAKEN = 4
+"""Samples of each clean picture that are compared."""
 
 
 def main() -> int:
@@ -50,91 +64,136 @@ def main() -> int:
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("names", nargs="+", metavar="NAME", help="preset, model or TITLE=FILE.toml")
+    parser.add_argument("names", nargs="*", metavar="NAME", help="preset, model or TITLE=FILE.toml")
     parser.add_argument(
         "--real", action="append", required=True, metavar="TITLE=PAIRS", help="a real set"
     )
     parser.add_argument("--scenes", metavar="I/N", help="part I of N of the real sets' scenes")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--out", type=Path, help="Markdown file; the terminal without it")
+    parser.add_argument("--json", type=Path, help="file for the numbers")
     asked = parser.parse_args()
-    command = " ".join(["python -m benchmarks.realism", *sys.argv[1:]])
+    names = [_titled(name) for name in asked.names or NAMES]
+    tables, numbers = [], {}
     try:
-        tables = [_table(*_titled(real), asked) for real in asked.real]
+        for title, path in map(_titled, asked.real):
+            for how, found in _compared(title, path, names, asked).items():
+                heads = [title, *(name for name, _ in names)]
+                tables.append(f"### {title}, {how}\n\n{markdown(found, heads)}")
+                numbers[f"{title}, {how}"] = _numbers(found, heads)
     except NoisegenError as error:
         print(error, file=sys.stderr)
         return error.exit_code
+    command = " ".join(["python -m benchmarks.realism", *sys.argv[1:]])
     text = "\n".join([f"`{command}`\n", *tables])
     if asked.out:
         asked.out.write_text(text, encoding="utf-8")
     else:
         print(text)
+    if asked.json:
+        what = {"command": command, "environment": harness.environment(), "results": numbers}
+        asked.json.write_text(json.dumps(what, indent=1) + "\n", encoding="utf-8")
     return 0
 
 
-def _table(title: str, path: str, asked: argparse.Namespace) -> str:
-    """Compare all that was asked for with one real set."""
+def _compared(
+    title: str, path: str, names: Sequence[tuple[str, str]], asked: argparse.Namespace
+) -> dict[str, Comparison]:
+    """Compare all that was asked for with one real set, as drawn and with matched levels."""
     real = open_pairs(path)
     if asked.scenes:
         part, _, parts = asked.scenes.partition("/")
         real = choose(real, (int(part), int(parts)))
     with tempfile.TemporaryDirectory() as folder:
-        clean = _clean_halves(real, Path(folder) / "clean")
-        names, sets = [], []
-        for number, given in enumerate(asked.names):
-            name, file = _titled(given)
-            names.append(name)
-            out = Path(folder) / f"{number}.zarr"
-            sets.append(_synthetic(real, title, file, clean, out, asked.seed))
-        found = compare(real, sets, seed=asked.seed)
-    return f"### {title}\n\n{markdown(found, [title, *names])}"
+        root = Path(folder)
+        places = _clean_halves(real, root / "clean")
+        drawn, matched = [], []
+        for number, (_, given) in enumerate(names):
+            data = _recipe(real, title, given, root / f"{number}.toml") | {"seed": asked.seed}
+            out = root / f"{number}.zarr"
+            pipelines.synthesize(parse(data, given), str(out), root=str(root / "clean"))
+            corpus = pipelines.open(out)
+            drawn.append(open_pairs(out).take(np.flatnonzero(corpus.table["index"] < TAKEN)))
+            matched.append(open_pairs(out).take(_nearest(real, corpus, places)))
+        return {
+            "as drawn": compare(real, drawn, seed=asked.seed),
+            "as strong as the real noise": compare(real, matched, seed=asked.seed),
+        }
 
 
-def _synthetic(real: Pairs, title: str, given: str, clean: Path, out: Path, seed: int) -> Pairs:
-    """Return the pairs of a recipe or of fitted noise on the clean halves of a real set."""
+def _recipe(real: Pairs, title: str, given: str, file: Path) -> dict[str, Any]:
+    """Return the recipe of a preset, of a TOML file, or of noise fitted to the real set."""
+    common = {"source": "folder", "patch": PATCH, "per_image": CANDIDATES}
     if given in picture.MODELS:
-        return _with_noise(real, fit_pairs(real, given).noise, seed)
-    if given.endswith(".toml"):
-        data = read_table(given)
-        if "fitted_to" in data:
-            return _with_noise(real, noise_file.load(given).noise, seed)
-    else:
-        data = {} if given == "plain" else presets.read(given)
-    if not {"camera", "camera_file", "iso", "gain"} & data.keys():
+        found = fit_pairs(real, given)
+        noise_file.write(
+            str(file), given, found.noise, provenance(real, found, "all"), licence(real)
+        )
+        return {**common, "noise": str(file)}
+    data = read_table(given) if given.endswith(".toml") else {"preset": given}
+    if "fitted_to" in data:
+        return {**common, "noise": given}
+    preset = presets.read(data["preset"]) if "preset" in data else {}
+    every = preset | data
+    if not {"camera", "camera_file", "iso", "gain"} & every.keys():
         data |= CAMERAS.get(title, {})
-    if data.get("finish"):
-        data["finish"] = {**data["finish"], "target": "finished"}
-    data |= {"source": "folder", "patch": PATCH, "per_image": PER_IMAGE, "seed": seed}
-    pipelines.synthesize(parse(data, given), str(out), root=str(clean))
-    return open_pairs(out)
+    if every.get("finish"):
+        data["finish"] = {**data.get("finish", {}), "target": "finished"}
+    if every.get("stage") == "raw":
+        data["stage"] = "srgb"
+    return data | common
 
 
-def _with_noise(real: Pairs, noise: picture.PictureNoise, seed: int) -> Pairs:
-    """Return the clean halves of a real set with fitted noise in the place of the real one."""
+def _nearest(real: Pairs, corpus: pipelines.Corpus, places: dict[str, int]) -> list[int]:
+    """Return the samples of each picture whose noise is nearest to the real one in strength."""
+    names, table = corpus.images.names, corpus.table
+    off = np.empty(len(corpus))
+    for image, name in enumerate(names):
+        pair = real[places[name]]
+        for sample in np.flatnonzero(table["image"] == image).tolist():
+            arrays, (y, x) = corpus[sample].arrays, table[sample][["y", "x"]].tolist()
+            here = (slice(y, y + PATCH), slice(x, x + PATCH))
+            ours = _strength(arrays["clean"], arrays["noisy"])
+            off[sample] = abs(ours - _strength(pair.clean[here], pair.noisy[here]))
+    order = np.lexsort((off, table["image"])).reshape(len(names), CANDIDATES)
+    return np.sort(order[:, :TAKEN].ravel()).tolist()
 
-    def load(place: int) -> tuple[Any, Any]:
-        clean, _ = real.load(place)
-        strength = noise.draw_strength(
-            random.generator(seed, random.Stream.REALISM, 1 << 20, place)
-        )
-        return clean, picture.add_noise(
-            clean, noise, random.counter(seed, place), strength=strength
-        )
 
-    return replace(real, load=load)
+def _strength(clean: Picture, noisy: Picture) -> float:
+    """Return the logarithm of the noise's variance where few values are clipped, mean over RGB."""
+    noise = noise_field(clean, noisy)
+    squares = [
+        (noise.centred[..., c][noise.known[..., c]].astype(np.float64) ** 2).mean()
+        for c in range(clean.shape[2])
+        if noise.known[..., c].any()
+    ]
+    return float(np.mean(np.log(squares)))
 
 
-def _clean_halves(real: Pairs, folder: Path) -> Path:
-    """Write the clean halves as pictures named by scene, so that folds hold the same scenes out."""
+def _clean_halves(real: Pairs, folder: Path) -> dict[str, int]:
+    """Write the clean halves as pictures named by scene, so that folds hold the same scenes out.
+
+    Returns the number of the pair of each file.
+    """
     folder.mkdir()
     scenes: dict[str, int] = {}
-    for pair in real:
+    places = {}
+    for number, pair in enumerate(real):
         count = scenes[pair.scene] = scenes.get(pair.scene, 0) + 1
-        name = pair.scene.replace("/", "_") + ("" if count == 1 else f" {count}")
+        name = pair.scene.replace("/", "_") + ("" if count == 1 else f" {count}") + ".png"
         if min(pair.clean.shape[:2]) < PATCH:
             raise InputError(f"{real.where}: {pair.name} is smaller than {PATCH}x{PATCH} pixels")
-        cv2.imwrite(str(folder / f"{name}.png"), np.ascontiguousarray(pair.clean[..., ::-1]))
-    return folder
+        cv2.imwrite(str(folder / name), np.ascontiguousarray(pair.clean[..., ::-1]))
+        places[name] = number
+    return places
+
+
+def _numbers(found: Comparison, heads: Sequence[str]) -> dict[str, Any]:
+    """Return a comparison as JSON data, its sets by their titles."""
+    data = found.to_json()
+    for one, head in zip((data["real"], *data["synthetic"]), heads, strict=True):
+        one["where"] = head
+    return data
 
 
 def _titled(text: str) -> tuple[str, str]:
