@@ -1,21 +1,25 @@
 """The camera: levels, noise and colour of a sensor, and what is drawn from them for a sample.
 
 A :class:`Camera` is a frozen, picklable value made from a file (:mod:`catalogs.cameras`) or from a
-raw's own tags. :meth:`Camera.draw` gives the noise of one sample, :meth:`Camera.draw_color` the
-colour of a sensor for pictures that have none of their own.
+raw's own tags. :meth:`Camera.draw` gives the noise of one sample, :meth:`Camera.at` that of many,
+:meth:`Camera.draw_color` the colour of a sensor for pictures that have none of their own.
 """
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass, field
+from statistics import NormalDist
 from typing import Literal, NamedTuple, get_args
 
 import numpy as np
 
 from catalogs.camera_noise import (
     G1,
+    MEDIAN,
     Noise,
     Range,
     Regression,
+    Scatter,
     Setting,
     Terms,
     log_uniform,
@@ -52,6 +56,9 @@ LIGHT_SOURCES: dict[Illuminant, int] = {"A": 17, "D55": 20, "D65": 21, "D50": 23
 
 MID_GREY = 0.18
 """Normalised signal whose shot noise the signal-independent model ``awgn`` is given."""
+
+UNIFORMS = 4
+"""Uniform numbers that a sample's setting and noise are made of."""
 
 SLACK = 5e-4
 """Relative slack of a range: its ends may be typed as they are shown, with four digits."""
@@ -219,13 +226,37 @@ class Camera:
             As :meth:`check` does.
         """
         self.check(model=model, iso=iso, gain=gain)
+        return self.at(rng.random(UNIFORMS).tolist(), model=model, iso=iso, gain=gain)
+
+    def at(
+        self,
+        uniforms: Sequence[float],
+        *,
+        model: str | None = None,
+        iso: float | Range | None = None,
+        gain: float | Range | None = None,
+    ) -> SensorState:
+        """Return what :meth:`draw` makes of its four uniform numbers, for many samples in a row.
+
+        Parameters
+        ----------
+        uniforms
+            Four numbers in [0, 1): the place in the range of settings, then the scatter of the
+            Gaussian read noise, the Tukey-lambda read noise and the row noise.
+        model, iso, gain
+            As in :meth:`draw`; they have been through :meth:`check`.
+        """
+        u, *others = uniforms
         if iso is not None:
-            setting = Setting(iso=log_uniform(rng, as_range("ISO", iso)))
+            setting = Setting(iso=log_uniform(u, as_range("ISO", iso)))
         elif gain is not None:
-            setting = Setting(gain=self._clamp_gain(log_uniform(rng, as_range("gain", gain))))
+            setting = Setting(gain=self._clamp_gain(log_uniform(u, as_range("gain", gain))))
         else:
-            setting = self.noise.propose(rng, self.levels.span)
-        return self._state(setting, noise_models.get(model or self.default_model), rng)
+            setting = self.noise.propose(u, self.levels.span)
+        first, second, third = (_normal(max(other, _LEAST)) for other in others)
+        return self._state(
+            setting, noise_models.get(model or self.default_model), (first, second, third)
+        )
 
     def typical(
         self, *, model: str | None = None, iso: float | None = None, gain: float | None = None
@@ -242,7 +273,7 @@ class Camera:
             raise InputError(f"camera {self.name}: give an ISO or a gain")
         clamped = None if gain is None else self._clamp_gain(gain)
         return self._state(
-            Setting(iso, clamped), noise_models.get(model or self.default_model), None
+            Setting(iso, clamped), noise_models.get(model or self.default_model), MEDIAN
         )
 
     def draw_color(self, rng: np.random.Generator) -> DrawnColor:
@@ -275,9 +306,7 @@ class Camera:
             description += "; gains drawn"
         return DrawnColor(rows(camera_to_xyz(xyz_to_cam)), gains, description)
 
-    def _state(
-        self, setting: Setting, model: NoiseModel, rng: np.random.Generator | None
-    ) -> SensorState:
+    def _state(self, setting: Setting, model: NoiseModel, scatter: Scatter) -> SensorState:
         warnings = []
         digital = 1.0
         iso = setting.iso
@@ -286,7 +315,7 @@ class Camera:
             digital = iso / base
             setting = Setting(iso=base)
             warnings = self._warnings(iso, base)
-        terms = self.noise.terms(setting, self.levels.span, self.breakpoints, rng)
+        terms = self.noise.terms(setting, self.levels.span, self.breakpoints, scatter)
         terms = terms.amplified(digital)
         gain = terms.shot[G1] * self.levels.span[G1]
         if iso is None:
@@ -389,6 +418,11 @@ class Camera:
     def _gains(self) -> str:
         low, high = self.gain_range or (math.nan, math.nan)
         return f"within {low:.4g}..{high:.4g} DN/e-"
+
+
+_normal = NormalDist().inv_cdf
+_LEAST = 2.0**-54
+"""Stands in for a uniform number of zero, whose normal is infinite."""
 
 
 def as_range(what: str, value: float | Range) -> Range:

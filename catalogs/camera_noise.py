@@ -26,7 +26,7 @@ from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from itertools import pairwise
+from itertools import accumulate, pairwise
 from typing import Annotated, Any, Literal, NamedTuple, Self, TypeVar
 
 import numpy as np
@@ -39,6 +39,11 @@ Planes = tuple[float, float, float, float]
 
 Range = tuple[float, float]
 """Lowest and highest value, both included."""
+
+Scatter = tuple[float, float, float]
+"""Standard normals: how far each figure lies from its median."""
+
+MEDIAN: Scatter = (0.0, 0.0, 0.0)
 
 G1 = 1
 """The plane whose gain stands for the camera's."""
@@ -207,12 +212,12 @@ class Table(Section):
         names = {"row": first.row, "tukey-lambda": first.tukey_scale}
         return frozenset(name for name, value in names.items() if value is not None)
 
-    def propose(self, rng: np.random.Generator, full: Planes) -> Setting:
+    def propose(self, u: float, full: Planes) -> Setting:
         """Draw a setting: ISO log-uniform, or one of the images that the points come from."""
         if self.iso_range:
-            return Setting(iso=log_uniform(rng, self.iso_range))
-        weights = np.array([p.images for p in self.points], np.float64)
-        i = int(rng.choice(len(self.points), p=weights / weights.sum()))
+            return Setting(iso=log_uniform(u, self.iso_range))
+        until = list(accumulate(p.images for p in self.points))
+        i = bisect_right(until, u * until[-1])
         return Setting(gain=self.points[i].shot[G1] / self._unit(full)[G1] * full[G1])
 
     def terms(
@@ -220,9 +225,9 @@ class Table(Section):
         setting: Setting,
         full: Planes,
         breakpoints: Sequence[float] = (),
-        rng: np.random.Generator | None = None,
+        scatter: Scatter = MEDIAN,
     ) -> Terms:
-        """Return the terms at an ISO or a gain; ``rng`` is not used, a table has no scatter."""
+        """Return the terms at an ISO or a gain; ``scatter`` is not used, a table has none."""
         unit = self._unit(full)
         if setting.iso is not None:
             key, mode = setting.iso, bisect_right(breakpoints, setting.iso)
@@ -291,18 +296,18 @@ class Polynomial(Section):
         """Names of the optional terms there are figures for: none."""
         return frozenset()
 
-    def propose(self, rng: np.random.Generator, full: Planes) -> Setting:
+    def propose(self, u: float, full: Planes) -> Setting:
         """Draw an ISO log-uniformly."""
-        return Setting(iso=log_uniform(rng, self.iso))
+        return Setting(iso=log_uniform(u, self.iso))
 
     def terms(
         self,
         setting: Setting,
         full: Planes,
         breakpoints: Sequence[float] = (),
-        rng: np.random.Generator | None = None,
+        scatter: Scatter = MEDIAN,
     ) -> Terms:
-        """Return the terms at an ISO; ``breakpoints`` and ``rng`` are not used."""
+        """Return the terms at an ISO; ``breakpoints`` and ``scatter`` are not used."""
         iso = setting.iso or 0.0
         unit = full if self.unit == "DN" else _ONES
         shot, read = (max(float(np.polyval(p, iso)), 0.0) for p in (self.shot, self.read))
@@ -379,31 +384,28 @@ class Regression(Section):
         names = {"row": self.row, "tukey-lambda": self.tukey_read, "bias": self.bias}
         return frozenset(name for name, value in names.items() if value)
 
-    def propose(self, rng: np.random.Generator, full: Planes) -> Setting:
+    def propose(self, u: float, full: Planes) -> Setting:
         """Draw K log-uniformly."""
-        return Setting(gain=log_uniform(rng, self.gain))
+        return Setting(gain=log_uniform(u, self.gain))
 
     def terms(
         self,
         setting: Setting,
         full: Planes,
         breakpoints: Sequence[float] = (),
-        rng: np.random.Generator | None = None,
+        scatter: Scatter = MEDIAN,
     ) -> Terms:
-        """Return the terms at an ISO or a gain; without ``rng`` the medians of the regressions.
-
-        Draws three normals (Gaussian read, Tukey-lambda, row), whichever of them the camera has.
-        """
+        """Return the terms at an ISO or a gain; ``scatter``: Gaussian read, Tukey-lambda, row."""
         K = setting.gain if setting.iso is None else setting.iso * (self.gain_per_iso or math.nan)
         K = K or math.nan
-        z = (0.0, 0.0, 0.0) if rng is None else tuple(float(v) for v in rng.standard_normal(3))
-        normalised = _over((self.gaussian_read.scale(K, z[0]),) * 4, full)
+        read, tukey, row = scatter
+        normalised = _over((self.gaussian_read.scale(K, read),) * 4, full)
         return Terms(
             shot=_over((K,) * 4, full),
             read=_times(normalised, normalised),
-            row=self.row.scale(K, z[2]) / full[G1] if self.row else None,
+            row=self.row.scale(K, row) / full[G1] if self.row else None,
             tukey_lambda=self._step(self.tukey_lambda, K) if self.tukey_lambda else None,
-            tukey_scale=self.tukey_read.scale(K, z[1]) / full[G1] if self.tukey_read else None,
+            tukey_scale=self.tukey_read.scale(K, tukey) / full[G1] if self.tukey_read else None,
             bias=_over(self._step(self.bias, K), full) if self.bias else None,
         )
 
@@ -447,22 +449,21 @@ class Prior(Section):
         """Names of the optional terms there are figures for: none."""
         return frozenset()
 
-    def propose(self, rng: np.random.Generator, full: Planes) -> Setting:
+    def propose(self, u: float, full: Planes) -> Setting:
         """Draw the shot gain log-uniformly."""
-        return Setting(gain=log_uniform(rng, self.shot) * full[G1])
+        return Setting(gain=log_uniform(u, self.shot) * full[G1])
 
     def terms(
         self,
         setting: Setting,
         full: Planes,
         breakpoints: Sequence[float] = (),
-        rng: np.random.Generator | None = None,
+        scatter: Scatter = MEDIAN,
     ) -> Terms:
-        """Return the terms at a gain; draws one normal, without ``rng`` the median."""
+        """Return the terms at a gain; the first of ``scatter`` is that of the read noise."""
         shot = (setting.gain or math.nan) / full[G1]
-        z = 0.0 if rng is None else float(rng.standard_normal())
         line = self.read
-        read = math.exp(line.slope * math.log(shot) + line.intercept + line.sigma * z)
+        read = math.exp(line.slope * math.log(shot) + line.intercept + line.sigma * scatter[0])
         return Terms(shot=(shot,) * 4, read=(read,) * 4)
 
 
@@ -470,10 +471,10 @@ Noise = Annotated[Table | Polynomial | Regression | Prior, Field(discriminator="
 """A ``[noise]`` section of any kind."""
 
 
-def log_uniform(rng: np.random.Generator, between: Range) -> float:
-    """Draw a number whose logarithm is uniform; always one uniform, also for an empty range."""
+def log_uniform(u: float, between: Range) -> float:
+    """Return the number of a range whose logarithm lies ``u`` of the way up, u from 0 to 1."""
     low, high = _logs(between)
-    return min(max(math.exp(low + (high - low) * rng.random()), between[0]), between[1])
+    return min(max(math.exp(low + (high - low) * u), between[0]), between[1])
 
 
 @lru_cache

@@ -4,6 +4,7 @@ Three kinds of generator, and no others anywhere in the project:
 
 * :func:`generator` seeds NumPy's Philox from ``SeedSequence(seed, spawn_key=(stream, *key))``. It
   draws everything that is not a pixel: places of crops, ISO, white balance, exposure, scenes.
+  :func:`uniforms` takes the numbers of many items out of one such generator.
 * :func:`counter` gives the key and the fixed counter words of the Philox 4x32-10 field that the
   kernels of :mod:`noisegen.kernels` evaluate at a pixel's place in the full frame. The noise of a
   pixel is so a function of (seed, sample, draw, stream, y, x) alone. :func:`body_counter` does the
@@ -22,9 +23,13 @@ from enum import IntEnum
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
+import numpy.typing as npt
 
 if TYPE_CHECKING:
     import torch
+
+_PHILOX_WORDS = 4
+"""Numbers of one block of NumPy's Philox, which is what its counter counts."""
 
 
 class Stream(IntEnum):
@@ -118,6 +123,33 @@ def generator(seed: int, stream: Stream, *key: int) -> np.random.Generator:
     """
     sequence = np.random.SeedSequence(seed, spawn_key=(int(stream), *key))
     return np.random.Generator(np.random.Philox(sequence))
+
+
+def uniforms(
+    seed: int, stream: Stream, *key: int, items: range, each: int
+) -> npt.NDArray[np.float64]:
+    """Return uniform numbers of many items, each a function of (seed, stream, key, item) alone.
+
+    Seeding a generator takes far longer than drawing a few numbers: here one serves all items.
+
+    Parameters
+    ----------
+    seed, stream, key
+        As in :func:`generator`; nothing else may be drawn from that one.
+    items
+        Numbers of the items, consecutive.
+    each
+        Numbers an item.
+
+    Returns
+    -------
+    ndarray
+        (items, each) in [0, 1).
+    """
+    blocks = -(-each // _PHILOX_WORDS)
+    rng = generator(seed, stream, *key)
+    rng.bit_generator.advance(items.start * blocks)  # type: ignore[attr-defined]
+    return rng.random((len(items), blocks * _PHILOX_WORDS))[:, :each]
 
 
 def torch_generator(

@@ -86,7 +86,7 @@ def store(
     start = time.perf_counter()
     specs = pixel_specs(developer, plan)
     # Zeros stand in for samples that could not be made: every chunk of a shard is there.
-    blank = {spec.name: np.zeros(spec.chunk[1:], spec.stored) for spec in specs}
+    blank = {spec.name: np.zeros(spec.chunk, spec.stored) for spec in specs}
     lazy = developer.tile.name if developer.recipe.lazy else None
     facts: list[ImageFacts] = []
     rows: list[bytes] = []
@@ -140,24 +140,27 @@ def _store(
     blank: dict[str, npt.NDArray[np.generic]],
     lazy: str | None,
 ) -> Iterator[bytes]:
-    """Add a batch to the shard's arrays and yield the digests of its samples.
+    """Add a batch to the shard's arrays and return the digests of its samples.
 
     ``lazy`` names the array of tiles of a lazy corpus.
     """
-    for i, rows in enumerate(batch.rows):
-        tile = None if batch.tiles is None else batch.tiles[i]
-        if lazy is not None:
-            builders[lazy].add(blank[lazy] if tile is None else tile)
-            for row in rows:
-                # The patch's tile counts once, with its first draw.
-                own = {} if tile is None or row["draw"] else {lazy: tile}
-                yield digest.sample_digest(row, own)
-            continue
-        for j, row in enumerate(rows, start=i * len(rows)):
-            arrays = {name: array[j] for name, array in batch.arrays.items()}
-            for name, builder in builders.items():
-                builder.add(arrays[name] if arrays else blank[name])
-            yield digest.sample_digest(row, arrays)
+    arrays = batch.arrays
+    if lazy is not None and batch.tiles is not None:
+        arrays = {lazy: batch.tiles}
+    empty = 0 if arrays else len(batch.rows) if lazy is not None else batch.rows.size
+    for name, builder in builders.items():
+        if arrays:
+            builder.add(arrays[name])
+        for _ in range(empty):
+            builder.add(blank[name])
+    for i, row in enumerate(batch.rows.reshape(-1)):
+        if lazy is None:
+            own = {name: array[i] for name, array in arrays.items()}
+        else:
+            # The patch's tile counts once, with its first draw.
+            patch, draw = divmod(i, batch.rows.shape[1])
+            own = {} if draw else {name: array[patch] for name, array in arrays.items()}
+        yield digest.sample_digest(row, own)
 
 
 def _write_parameters(storage: Storage, plan: Plan, table: npt.NDArray[np.void], shard: int) -> int:

@@ -37,7 +37,7 @@ from noisegen.sensor import (
     amplify,
 )
 from noisegen.sensor import models as noise_models
-from pipelines import finishing, shading
+from pipelines import finishing, parameters, shading
 from pipelines.recipe import Recipe
 from pipelines.tile import Window, places
 
@@ -281,13 +281,18 @@ class Developer:
         recipe, patch, halo = self.recipe, self.recipe.patch, self.halo
         dtype = np.uint8 if recipe.depth == 8 and recipe.stage != "linear" else np.uint16
         out = np.empty((len(rows), patch, patch, 3), dtype)
-        for row, mosaic, size, picture in zip(rows, mosaics, sizes.tolist(), out, strict=True):
+        core = (halo, halo, patch, patch)
+        if not recipe.finish.is_on and not rows["shading"].any():
+            for run in parameters.alike(rows, *_RENDERING):
+                frame = _size(sizes[run.start])
+                self._render(rows[run.start], mosaics[run], frame, recipe.depth, core, out[run])
+            return out
+        for row, mosaic, size, picture in zip(rows, mosaics, sizes, out, strict=True):
             after = finish(row)
             if after.changes_pixels:
-                picture[:] = self._finished(row, mosaic, (size[0], size[1]), after)
+                picture[:] = self._finished(row, mosaic, _size(size), after)
             else:
-                core = (halo, halo, patch, patch)
-                self._render(row, mosaic, (size[0], size[1]), recipe.depth, core, picture)
+                self._render(row, mosaic, _size(size), recipe.depth, core, picture)
         return out
 
     def _finished(
@@ -334,6 +339,14 @@ class Developer:
 
 
 _UNFINISHED = FinishParameters()
+
+_RENDERING = ("cfa", "black", "white", "wb", "cam_to_xyz", "tone")
+"""Parameters on which the rendering of a patch depends, if there is no shading."""
+
+
+def _size(pair: npt.NDArray[np.integer]) -> tuple[int, int]:
+    height, width = pair.tolist()
+    return height, width
 
 
 def _each(arrays: npt.NDArray[Any], draws: int) -> npt.NDArray[Any]:

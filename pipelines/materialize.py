@@ -9,9 +9,10 @@ from pipelines import plan as plans
 from pipelines.begin import write
 from pipelines.build import store
 from pipelines.corpus import Corpus
+from pipelines.parameters import alike
 from pipelines.picture import AnyDeveloper
 from pipelines.plan import Plan
-from pipelines.shard import Batch, ImageFacts, runs, split
+from pipelines.shard import Batch, ImageFacts, split
 from pipelines.store import decode_text, open_store
 
 
@@ -73,7 +74,7 @@ def _items(
         first = piece.image * plan.per_image + piece.first
         samples = range(first * plan.draws, (first + piece.patches) * plan.draws)
         rows = corpus.checked_rows(samples).reshape(piece.patches, plan.draws)
-        for run in runs(rows[:, 0]["valid"]):
+        for run in alike(rows[:, 0], "valid"):
             if not rows[run.start, 0]["valid"]:
                 yield Batch(rows[run], None, {})
                 continue

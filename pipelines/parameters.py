@@ -5,6 +5,7 @@ maker first writes the row, in the stored types, and develops the sample from it
 gives the bytes of a stored one.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -107,6 +108,13 @@ def empty(rows: int) -> npt.NDArray[np.void]:
         if parameter.dtype.startswith("float"):
             table[parameter.name] = np.nan
     return table
+
+
+def alike(rows: npt.NDArray[np.void], *names: str) -> Iterator[slice]:
+    """Yield the runs of rows in which some parameters stay the same."""
+    columns = np.concatenate([rows[name].reshape(len(rows), -1) for name in names], axis=1)
+    changes = (np.flatnonzero((columns[1:] != columns[:-1]).any(axis=1)) + 1).tolist()
+    return map(slice, [0, *changes], [*changes, len(rows)])
 
 
 def table(rows: bytes) -> npt.NDArray[np.void]:

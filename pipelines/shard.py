@@ -4,7 +4,6 @@ Same arguments give the same bytes, in any order, in any process. Nothing here k
 workers or progress.
 """
 
-import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -12,7 +11,8 @@ import numpy as np
 import numpy.typing as npt
 
 from catalogs import cameras
-from catalogs.camera import Camera
+from catalogs.camera import UNIFORMS, Camera
+from catalogs.camera_noise import log_uniform
 from catalogs.sources import ImageRef, Source, SourceImage
 from noisegen import cfa, random
 from noisegen.errors import InputError, RecipeError, UnreadableFileError
@@ -24,7 +24,7 @@ from pipelines.frame import Frame, MosaicFrame, frame, perceptual_hash
 from pipelines.picture import AnyDeveloper, PictureDeveloper
 from pipelines.plan import Piece, Plan
 from pipelines.recipe import Recipe
-from pipelines.tables import ends
+from pipelines.tables import Range, ends
 from pipelines.tile import places
 
 BATCH_BYTES = 4 << 20
@@ -113,15 +113,6 @@ def split(developer: AnyDeveloper, patches: int) -> Iterator[slice]:
     return (slice(first, min(first + step, patches)) for first in range(0, patches, step))
 
 
-def runs(valid: npt.NDArray[np.uint8]) -> Iterator[slice]:
-    """Yield the runs of patches that can be made, and of those that cannot, in order."""
-    ends_of_runs = [*(np.flatnonzero(np.diff(valid)) + 1).tolist(), len(valid)]
-    first = 0
-    for stop in ends_of_runs:
-        yield slice(first, stop)
-        first = stop
-
-
 def _piece(job: Job, piece: Piece) -> Iterator[ImageFacts | Batch]:
     try:
         image = job.source.read(job.images[piece.image])
@@ -156,7 +147,7 @@ def _piece(job: Job, piece: Piece) -> Iterator[ImageFacts | Batch]:
         rejected=rejected,
     )
     _draw_finish(job, rows)
-    for run in runs(rows[:, 0]["valid"]):
+    for run in parameters.alike(rows[:, 0], "valid"):
         some = rows[run]
         if not some[0, 0]["valid"]:
             yield Batch(
@@ -210,25 +201,27 @@ def _expose(job: Job, rows: npt.NDArray[np.void], camera: Camera, iso: float | N
     """Draw the camera's setting and noise, and the light, of each patch."""
     recipe, model = job.recipe, job.developer.sensor.model
     iso_asked = iso if recipe.iso == "as-shot" else recipe.iso
+    image, first = (int(rows[0, 0][name]) for name in ("image", "index"))
+    numbers = range(first, first + len(rows))
+    uniforms = random.uniforms(
+        recipe.seed, random.Stream.CAMERA, image, items=numbers, each=UNIFORMS
+    ).tolist()
+    camera.check(model=model, iso=iso_asked, gain=recipe.gain)
     drawn = []
-    for image, number in rows[["image", "index"]][:, 0].tolist():
-        rng = random.generator(recipe.seed, random.Stream.CAMERA, image, number)
-        state = camera.draw(rng, model=model, iso=iso_asked, gain=recipe.gain)
+    for u in uniforms:
+        state = camera.at(u, model=model, iso=iso_asked, gain=recipe.gain)
         noise = state.parameters
         drawn.append(
             (
                 *(state.iso, state.gain, noise.shot, noise.read, noise.bias, noise.row),
                 *(np.nan if v is None else v for v in (noise.tukey_lambda, noise.tukey_scale)),
-                _exposure_ratio(recipe, image, number),
-                _exposure_time(job, image, number),
             )
         )
-    names = (
-        *("iso", "gain", "shot", "read", "bias", "row", "tukey_lambda", "tukey_scale"),
-        *("exposure_ratio", "exposure_time"),
-    )
+    names = ("iso", "gain", "shot", "read", "bias", "row", "tukey_lambda", "tukey_scale")
     for name, values in zip(names, zip(*drawn, strict=True), strict=True):
         rows[name] = np.array(values)[:, None]
+    rows["exposure_ratio"] = _exposure_ratios(recipe, image, numbers)[:, None]
+    rows["exposure_time"] = _exposure_times(job, image, numbers)[:, None]
     _switch_off(job, rows)
 
 
@@ -340,23 +333,28 @@ def _body(recipe: Recipe, image: int) -> int:
     return int(random.generator(recipe.seed, random.Stream.BODY, image).integers(recipe.bodies))
 
 
-def _exposure_time(job: Job, image: int, number: int) -> float:
-    """Draw the exposure time of a patch, NaN where nothing depends on it."""
+def _exposure_times(job: Job, image: int, numbers: range) -> npt.NDArray[np.float64]:
+    """Draw the exposure time of each patch, NaN where nothing depends on it."""
     if "hot_pixels" not in job.developer.sensor.body.on:
-        return math.nan
-    low, high = ends(job.recipe.body.exposure_time)
-    if low == high:
-        return low
-    rng = random.generator(job.recipe.seed, random.Stream.BODY, image, number)
-    return math.exp(rng.uniform(math.log(low), math.log(high)))
+        return np.full(len(numbers), np.nan)
+    between = ends(job.recipe.body.exposure_time)
+    return _log_uniform(job.recipe.seed, random.Stream.BODY, (image, 0), numbers, between)
 
 
-def _exposure_ratio(recipe: Recipe, image: int, number: int) -> float:
-    if recipe.exposure_ratio is None:
-        return 1.0
-    low, high = ends(recipe.exposure_ratio)
-    rng = random.generator(recipe.seed, random.Stream.EXPOSURE, image, number)
-    return math.exp(rng.uniform(math.log(low), math.log(high))) if low < high else low
+def _exposure_ratios(recipe: Recipe, image: int, numbers: range) -> npt.NDArray[np.float64]:
+    """Draw how many times less light the input of each patch gets."""
+    between = (1.0, 1.0) if recipe.exposure_ratio is None else ends(recipe.exposure_ratio)
+    return _log_uniform(recipe.seed, random.Stream.EXPOSURE, (image,), numbers, between)
+
+
+def _log_uniform(
+    seed: int, stream: random.Stream, key: tuple[int, ...], numbers: range, between: Range
+) -> npt.NDArray[np.float64]:
+    """Draw a number a patch, its logarithm uniform."""
+    if between[0] == between[1]:
+        return np.full(len(numbers), between[0])
+    uniforms = random.uniforms(seed, stream, *key, items=numbers, each=1)[:, 0].tolist()
+    return np.array([log_uniform(u, between) for u in uniforms])
 
 
 def _tones(recipe: Recipe, kind: str, piece: Piece) -> npt.NDArray[np.float64]:
@@ -364,14 +362,11 @@ def _tones(recipe: Recipe, kind: str, piece: Piece) -> npt.NDArray[np.float64]:
     low, high = ends(recipe.tone)
     if low == high:
         return np.full(piece.patches, low)
-    if kind == "srgb":
-        rng = random.generator(recipe.seed, random.Stream.TONE, piece.image)
-        return np.full(piece.patches, rng.uniform(low, high))
-    numbers = range(piece.first, piece.first + piece.patches)
-    generators = (
-        random.generator(recipe.seed, random.Stream.TONE, piece.image, n) for n in numbers
-    )
-    return np.array([rng.uniform(low, high) for rng in generators])
+    one_an_image = kind == "srgb"
+    numbers = range(1) if one_an_image else range(piece.first, piece.first + piece.patches)
+    u = random.uniforms(recipe.seed, random.Stream.TONE, piece.image, items=numbers, each=1)[:, 0]
+    drawn = low + (high - low) * u
+    return np.repeat(drawn, piece.patches) if one_an_image else drawn
 
 
 def _as_shot(image: SourceImage, name: str) -> Camera:

@@ -59,12 +59,12 @@ def render(
     shading: LocalShading | None = None,
     out: npt.NDArray[Any] | None = None,
 ) -> npt.NDArray[Any]:
-    """Render a mosaic, or a window of it.
+    """Render a mosaic, or a window of it; or several mosaics that are alike.
 
     Parameters
     ----------
     mosaic
-        (H, W) uint16, digital numbers including the black level.
+        (H, W) uint16, digital numbers including the black level; or (N, H, W).
     phase
         CFA phase at the mosaic's top left pixel.
     black
@@ -88,12 +88,12 @@ def render(
     shading
         Lens shading to make up for, at the mosaic's place in its frame; none by default.
     out
-        (height, width, 3) array to write to, of the type that is returned.
+        Array to write to, of the shape and type that is returned.
 
     Returns
     -------
     ndarray
-        (height, width, 3) uint8 or uint16, clipped to the codes' range.
+        (height, width, 3), or (N, height, width, 3), uint8 or uint16, clipped to the codes' range.
 
     Raises
     ------
@@ -107,26 +107,28 @@ def render(
         raise InputError(f"pictures have 8 or 16 bits, not {bits}")
     check_option("stage", stage, ("srgb", "linear"))
     check_option("border", border, ("reflect", "published"))
-    top, left, height, width = map(int, (0, 0, *mosaic.shape) if cut is None else cut)
+    top, left, height, width = map(int, (0, 0, *mosaic.shape[-2:]) if cut is None else cut)
     if height < 1 or width < 1:
         raise InputError(f"a window of {height} x {width} pixels is empty")
     dtype = np.uint8 if bits == 8 and stage == "srgb" else np.uint16
+    shape = (*mosaic.shape[:-2], height, width, 3)
     if out is None:
-        out = np.empty((height, width, 3), dtype)
-    elif out.shape != (height, width, 3) or out.dtype != dtype:
-        raise InputError(
-            f"out is {out.shape} {out.dtype}; {(height, width, 3)} {np.dtype(dtype)} is needed"
-        )
+        out = np.empty(shape, dtype)
+    elif out.shape != shape or out.dtype != dtype:
+        raise InputError(f"out is {out.shape} {out.dtype}; {shape} {np.dtype(dtype)} is needed")
     elif not out.flags.carray:
         raise InputError("out is not contiguous and writable; pass a fresh array in C order")
+    mosaics, pictures = mosaic.reshape(-1, *mosaic.shape[-2:]), out.reshape(-1, *shape[-3:])
     if border == "published":
-        return _render_published(mosaic, phase, black, white, parameters, stage, cut, shading, out)
+        for one, picture in zip(mosaics, pictures, strict=True):
+            _render_published(one, phase, black, white, parameters, stage, cut, shading, picture)
+        return out
     shaded = None
     if shading is not None:
         # Only what is not cut at black depends on the gain: the plan then serves every shading.
         shaded = 1.0 if parameters.clip_black else shading.shading.greatest
     plan = _plan(phase, tuple(black), white, parameters, bits, stage, shaded)
-    kernel.render(mosaic, top, left, *_shading_arguments(shading, phase), *plan, out)
+    kernel.render(mosaics, top, left, *_shading_arguments(shading, phase), *plan, pictures)
     return out
 
 
@@ -295,7 +297,7 @@ def _render_published(
     cut: tuple[int, int, int, int] | None,
     shading: LocalShading | None,
     out: npt.NDArray[Any],
-) -> npt.NDArray[Any]:
+) -> None:
     import torch  # on request only: the kernels do without it
 
     from noisegen.isp import pipeline
@@ -325,7 +327,6 @@ def _render_published(
     greatest = np.iinfo(out.dtype).max
     codes = rgb * LINEAR_SCALE + LINEAR_OFFSET if stage == "linear" else rgb * greatest
     out[:] = np.floor(np.clip(codes + 0.5, 0, greatest))
-    return out
 
 
 def _table_holds(parameters: IspParameters, ccm: npt.NDArray[np.float64], below: float) -> bool:
@@ -350,7 +351,7 @@ def _shading_arguments(
 
 
 def _checked_mosaic(mosaic: npt.NDArray[Any]) -> npt.NDArray[np.uint16]:
-    if mosaic.ndim != 2 or mosaic.dtype != np.uint16 or 0 in mosaic.shape:
+    if mosaic.ndim not in (2, 3) or mosaic.dtype != np.uint16 or 0 in mosaic.shape:
         raise InputError(f"a mosaic is (H, W) uint16, not {mosaic.shape} {mosaic.dtype}")
     return np.require(mosaic, requirements=_KERNEL_INPUT)
 

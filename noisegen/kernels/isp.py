@@ -39,15 +39,15 @@ _MARGIN = PAD + REACH
 
 @njit(cache=True, nogil=True, error_model="numpy")
 def render(
-    mosaic, top, left, numbers, maps, demosaic, red, black, scale, balance, low, matrix, xyz,
+    mosaics, top, left, numbers, maps, demosaic, red, black, scale, balance, low, matrix, xyz,
     finish, curve, alpha, code, table, out,
 ):  # fmt: skip
-    """Render a window of a mosaic.
+    """Render the same window of several mosaics.
 
     Parameters
     ----------
-    mosaic
-        (H, W) uint16, digital numbers, C-contiguous.
+    mosaics
+        (N, H, W) uint16, digital numbers, C-contiguous.
     top, left
         Place of the window's first pixel; its size is that of ``out``.
     numbers, maps
@@ -76,8 +76,20 @@ def render(
     table
         Codes by :func:`~noisegen.kernels.transfer.table_index` (for TABLED).
     out
-        (height, width, 3) uint8 or uint16, written.
+        (N, height, width, 3) uint8 or uint16, written.
     """
+    for i in range(out.shape[0]):
+        _render(
+            mosaics[i], top, left, numbers, maps, demosaic, red, black, scale, balance, low, matrix,
+            xyz, finish, curve, alpha, code, table, out[i],
+        )  # fmt: skip
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _render(
+    mosaic, top, left, numbers, maps, demosaic, red, black, scale, balance, low, matrix, xyz,
+    finish, curve, alpha, code, table, out,
+):  # fmt: skip
     height, width = out.shape[0], out.shape[1]
     is_ahd = demosaic == AHD
     reach = REACH + 1 if is_ahd else REACH

@@ -51,24 +51,33 @@ class ShardBuilder:
         if self._writer is not None:
             self._writer.discard()
 
-    def add(self, chunk: npt.NDArray[Any]) -> None:
-        """Encode the next chunk: C-contiguous, of the array's type; the buffer may then be reused.
+    def add(self, chunks: npt.NDArray[Any]) -> None:
+        """Encode the next chunks, all written at once; the buffer may then be reused.
 
-        A chunk of one row may be given with or without its leading axis of length one.
+        Parameters
+        ----------
+        chunks
+            (n, …) C-contiguous, of the array's type: n whole chunks, one after the other.
 
         Raises
         ------
         ValueError
-            If it is not such a chunk, or the shard is full.
+            If they are not such chunks, or more than the shard still takes.
         """
-        if self._added == self._chunks:
-            raise ValueError(f"{self._spec.name}: shard {self._index} is full")
-        body, crc = encode_chunk(self._spec, chunk)
-        length = len(body) + len(crc)
-        self._entries[self._added] = self._bytes, length
-        self._open().append((body, crc))
-        self._added += 1
-        self._bytes += length
+        if self._added + len(chunks) > self._chunks:
+            raise ValueError(
+                f"{self._spec.name}: shard {self._index} takes {self._chunks - self._added} more "
+                f"chunks, not {len(chunks)}"
+            )
+        parts: list[bytes] = []
+        for chunk in chunks:
+            body, crc = encode_chunk(self._spec, chunk)
+            length = len(body) + len(crc)
+            self._entries[self._added] = self._bytes, length
+            parts += (body, crc)
+            self._added += 1
+            self._bytes += length
+        self._open().append(parts)
 
     def finish(self, *, durable: bool = False) -> int:
         """Write the shard and return its size in bytes.
@@ -118,7 +127,7 @@ def write_shard(
     step = spec.chunk[0]
     with ShardBuilder(storage, spec, index) as builder:
         for first in range(0, len(block), step):
-            builder.add(_whole_chunk(spec, block[first : first + step]))
+            builder.add(_whole_chunk(spec, block[first : first + step])[None])
         return builder.finish(durable=durable)
 
 

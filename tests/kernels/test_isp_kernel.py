@@ -315,3 +315,14 @@ def test_same_bytes_on_every_x86_64(tmp_path):
         digests.add(run.stdout)
     assert len(digests) == 1
     assert len(digests.pop()) == 2 * hashlib.sha256().digest_size
+
+
+@pytest.mark.parametrize("border", ["reflect", "published"])
+def test_mosaics_together_are_those_one_by_one(border):
+    mosaics = np.random.default_rng(7).integers(0, 1024, (3, 20, 24), np.uint16)
+    options = {"cut": (2, 3, 10, 12), "border": border}
+    parameters = IspParameters(GAINS, MATRIX)
+    together = render(mosaics, "GRBG", BLACK, WHITE, parameters, **options)
+    for mosaic, picture in zip(mosaics, together, strict=True):
+        alone = render(mosaic, "GRBG", BLACK, WHITE, parameters, **options)
+        np.testing.assert_array_equal(picture, alone)

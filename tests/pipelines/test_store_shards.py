@@ -252,10 +252,25 @@ def test_builder_lets_the_buffer_be_used_again(tmp_path):
         buffer = np.empty((5, 7), np.uint16)
         for sample in data:
             buffer[:] = sample
-            builder.add(buffer)
+            builder.add(buffer[None])
         buffer[:] = 0
         assert builder.finish(durable=True) == (place / spec.key(0)).stat().st_size
         np.testing.assert_array_equal(SampleReader(place, "clean").rows(0, 4), data)
+
+
+def test_chunks_that_come_together_are_those_that_come_one_by_one(tmp_path):
+    data = noise((4, 5, 7), "uint16")
+    spec = spec_of(data)
+    shards = []
+    for sizes in ((4,), (1, 3), (1, 1, 1, 1)):
+        place = tmp_path / str(len(sizes))
+        create(place, [spec], ATTRS)
+        with ShardBuilder(open_store(place), spec, 0) as builder:
+            for part in np.split(data, np.cumsum(sizes)[:-1]):
+                builder.add(part)
+            builder.finish()
+        shards.append((place / spec.key(0)).read_bytes())
+    assert shards[0] == shards[1] == shards[2]
 
 
 def test_only_whole_shards_of_the_right_kind_are_written(tmp_path):
@@ -273,15 +288,17 @@ def test_only_whole_shards_of_the_right_kind_are_written(tmp_path):
         write_chunk(storage, spec, 0, data[:4])
     with ShardBuilder(storage, spec, 1) as builder:
         with pytest.raises(ValueError, match=r"not .* float64"):
-            builder.add(np.zeros((5, 7)))
+            builder.add(np.zeros((1, 5, 7)))
         with pytest.raises(ValueError, match="C-contiguous"):
-            builder.add(np.zeros((7, 5), np.uint16).T)
-        builder.add(data[4])
+            builder.add(np.zeros((1, 7, 5), np.uint16).mT)
+        builder.add(data[4:5])
         with pytest.raises(ValueError, match="1 of 2"):
             builder.finish()
-        builder.add(data[5])
-        with pytest.raises(ValueError, match="full"):
-            builder.add(data[5])
+        with pytest.raises(ValueError, match="takes 1 more chunks, not 2"):
+            builder.add(data[4:6])
+        builder.add(data[5:6])
+        with pytest.raises(ValueError, match="takes 0 more chunks, not 1"):
+            builder.add(data[5:6])
     assert list((tmp_path / "x" / "clean").iterdir()) == [tmp_path / "x" / "clean" / "zarr.json"]
 
 
