@@ -2,7 +2,7 @@
 
 The kernels are nine times the picture's size, and what is filtered is read nine times at shifted
 places. Neither is ever stored: kernels are made of their feature by pieces, used at all dilations,
-and made again for the gradient; shifts are slices of one padded copy.
+and made again for the gradient, which overwrites them; shifts are read where they lie.
 
 References
 ----------
@@ -18,12 +18,11 @@ from torch.autograd.function import once_differentiable
 from torch.nn.functional import pad
 
 from denoisers.layers.blocks import blocks, budget
-from denoisers.layers.precision import working_dtype
+from denoisers.layers.precision import exact_dtype, without_autocast, working_dtype
 from denoisers.layers.tally import tell
+from denoisers.layers.taps import TAPS, Piece, filtered, gather, scatter
 
-TAPS = 9
-
-CACHED = 1 << 20
+CACHED = 1 << 19
 """Values of kernels in a piece on a CPU: about what its cache holds (measured: flat around it)."""
 
 
@@ -51,34 +50,50 @@ def dynamic_filter(
     tuple of Tensor
         (N, M, H, W) for each dilation. They can be differentiated once, not twice (but under
         ``torch.compile``).
+
+    Notes
+    -----
+    Whatever the precision of the arguments, and under autocast too, all of it is computed in
+    float32 at least: the gradient of a weight is a sum over all pixels. Only what comes out is
+    rounded.
     """
-    dtype = working_dtype(x)
+    exact = exact_dtype(x)
     M, C = x.shape[1], feature.shape[1]
     # Kernels in the order of their taps, so that all kernels of a tap lie together.
-    by_tap = weight.view(M, TAPS, C).transpose(0, 1).reshape(TAPS * M, C).to(dtype)
-    bias_by_tap = bias.view(M, TAPS).t().reshape(TAPS * M, 1).to(dtype)
-    values = x.to(dtype), feature.to(dtype), by_tap, bias_by_tap
-    if torch.compiler.is_compiling():
-        padded = _padded(values[0], dilations)
-        kernels = _kernels(values[1], by_tap, bias_by_tap)
-        return tuple(_filtered(padded, kernels, max(dilations), d) for d in dilations)
-    tell(TAPS * len(dilations) * x.numel())
-    if torch.is_grad_enabled() and any(v.requires_grad for v in values):
-        filtered: tuple[Tensor, ...] = _DynamicFilter.apply(*values, dilations)  # type: ignore[no-untyped-call]
-        return filtered
-    return _forward(*values, dilations)
+    by_tap = weight.to(exact).view(M, TAPS, C).transpose(0, 1).reshape(TAPS * M, C)
+    bias_by_tap = bias.to(exact).view(M, TAPS).t().reshape(TAPS, M, 1, 1)
+    values = x, feature, by_tap, bias_by_tap
+    with without_autocast(x):
+        if torch.compiler.is_compiling():
+            out = _in_one_piece(*values, dilations)
+        else:
+            tell(TAPS * len(dilations) * x.numel())
+            if torch.is_grad_enabled() and any(v.requires_grad for v in values):
+                out = _DynamicFilter.apply(*values, dilations)  # type: ignore[no-untyped-call]
+            else:
+                out = _forward(*values, dilations)
+    dtype = working_dtype(x)
+    return tuple(o.to(dtype) for o in out)
+
+
+def _in_one_piece(
+    x: Tensor, feature: Tensor, weight: Tensor, bias: Tensor, dilations: tuple[int, ...]
+) -> tuple[Tensor, ...]:
+    """Return the same by operations that autograd and compilers know."""
+    reach = max(dilations)
+    window = pad(x.to(weight.dtype), (reach,) * 4)
+    flat = feature.to(weight.dtype).flatten(2)
+    kernels = _by_tap(weight @ flat, x) + bias
+    return tuple(filtered(window, kernels, reach, d) for d in dilations)
 
 
 def _forward(
     x: Tensor, feature: Tensor, weight: Tensor, bias: Tensor, dilations: tuple[int, ...]
 ) -> tuple[Tensor, ...]:
-    padded, reach = _padded(x, dilations), max(dilations)
-    out = tuple(torch.empty_like(x, memory_format=torch.contiguous_format) for _ in dilations)
-    for n, rows in _pieces(x):
-        kernels = _kernels(feature[n, :, rows], weight, bias)
-        window = _window(padded, n, rows, reach)
-        for to, d in zip(out, dilations, strict=True):
-            to[n, :, rows] = _filtered(window, kernels, reach, d, in_place=True)
+    exact = x.to(weight.dtype).contiguous()
+    out = tuple(torch.empty_like(exact) for _ in dilations)
+    for piece, kernels, _ in _kernels(x, feature, weight):
+        gather(kernels, bias, exact, out, piece, dilations)
     return out
 
 
@@ -102,67 +117,50 @@ class _DynamicFilter(torch.autograd.Function):
     @once_differentiable
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
         x, feature, weight, bias = ctx.saved_tensors
-        H, W = x.shape[-2:]
-        reach = max(ctx.dilations)
-        padded = _padded(x, ctx.dilations)
-        to_padded, to_feature = torch.zeros_like(padded), torch.empty_like(feature)
-        to_weight, to_bias = torch.zeros_like(weight), torch.zeros_like(bias)
-        for n, rows in _pieces(x):
-            piece = feature[n, :, rows]
-            kernels = _kernels(piece, weight, bias)
-            window = _window(padded, n, rows, reach)
-            to_window = _window(to_padded, n, rows, reach)
-            to_kernels = torch.empty_like(kernels)
-            for number, (gradient, d) in enumerate(zip(gradients, ctx.dilations, strict=True)):
-                g = gradient[n, :, rows]
-                for t, place in enumerate(_places(g, reach, d)):
-                    to_window[place].addcmul_(kernels[:, t], g)
-                    if number:
-                        to_kernels[:, t].addcmul_(window[place], g)
-                    else:
-                        torch.mul(window[place], g, out=to_kernels[:, t])
-            flat, to_flat = piece.flatten(2), to_kernels.flatten(3).flatten(1, 2)
-            to_feature[n, :, rows] = (weight.t() @ to_flat).view(piece.shape)
-            to_weight += (to_flat @ flat.mT).sum(0)
-            to_bias += to_flat.sum((0, 2)).view(bias.shape)
-        to_x = to_padded[:, :, reach : reach + H, reach : reach + W]
-        return to_x, to_feature, to_weight, to_bias, None
+        with without_autocast(x):
+            return *_derivatives(x, feature, weight, bias, ctx.dilations, gradients), None
 
 
-def _padded(x: Tensor, dilations: tuple[int, ...]) -> Tensor:
-    return pad(x, (max(dilations),) * 4).contiguous()
+def _derivatives(
+    x: Tensor,
+    feature: Tensor,
+    weight: Tensor,
+    bias: Tensor,
+    dilations: tuple[int, ...],
+    gradients: tuple[Tensor, ...],
+) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """Return the products of ``gradients`` with the derivatives by the four tensors."""
+    exact = x.to(weight.dtype).contiguous()
+    to_x, to_feature = torch.zeros_like(exact), torch.empty_like(feature)
+    to_weight, to_bias = torch.zeros_like(weight), torch.zeros_like(bias)
+    gradients = tuple(g.contiguous() for g in gradients)
+    for piece, kernels, flat in _kernels(x, feature, weight):
+        scatter(kernels, bias, exact, to_x, gradients, piece, dilations)
+        to_kernels = kernels.flatten(3).flatten(1, 2)
+        n, rows = piece
+        to_feature[n, :, rows] = (weight.t() @ to_kernels).view_as(to_feature[n, :, rows])
+        to_weight += (to_kernels @ flat.mT).sum(0)
+        to_bias += to_kernels.sum((0, 2)).view_as(bias)
+    return to_x.to(x.dtype), to_feature, to_weight, to_bias
 
 
-def _pieces(x: Tensor) -> Iterator[tuple[slice, slice]]:
+def _kernels(x: Tensor, feature: Tensor, weight: Tensor) -> Iterator[tuple[Piece, Tensor, Tensor]]:
+    """Yield pieces, their kernels (n, 9, M, R, W) without bias, and their feature (n, C, R W).
+
+    The kernels of all pieces lie in one place, and may be written over.
+    """
     N, M, H, W = x.shape
-    return blocks(N, H, TAPS * M * W, budget(x.device, CACHED))
+    place = weight.new_empty(0)
+    for n, rows in blocks(N, H, TAPS * M * W, budget(x.device, CACHED)):
+        flat = feature[n, :, rows].to(weight.dtype).flatten(2)
+        size = flat.shape[0], TAPS * M, flat.shape[2]
+        if not place.numel():  # the first piece is the largest
+            place = weight.new_empty(size).flatten()
+        made = place[: size[0] * size[1] * size[2]].view(size)
+        torch.bmm(weight.expand(size[0], -1, -1), flat, out=made)
+        yield (n, rows), _by_tap(made, x[n, :, rows]), flat
 
 
-def _kernels(feature: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
-    """Return (N, 9, M, H, W)."""
-    N, _, H, W = feature.shape
-    made = torch.baddbmm(bias.expand(N, -1, -1), weight.expand(N, -1, -1), feature.flatten(2))
-    return made.view(N, TAPS, -1, H, W)
-
-
-def _window(padded: Tensor, n: slice, rows: slice, reach: int) -> Tensor:
-    return padded[n, :, rows.start : rows.stop + 2 * reach]
-
-
-def _places(like: Tensor, reach: int, dilation: int) -> Iterator[tuple[slice, ...]]:
-    """Yield where each tap reads in a window that is ``reach`` larger than ``like`` all round."""
-    H, W = like.shape[-2:]
-    for t in range(TAPS):
-        i, j = (reach + (k - 1) * dilation for k in divmod(t, 3))
-        yield slice(None), slice(None), slice(i, i + H), slice(j, j + W)
-
-
-def _filtered(
-    window: Tensor, kernels: Tensor, reach: int, dilation: int, in_place: bool = False
-) -> Tensor:
-    first, *others = _places(kernels, reach, dilation)
-    out = kernels[:, 0] * window[first]
-    for t, place in enumerate(others, 1):
-        add = out.addcmul_ if in_place else out.addcmul
-        out = add(kernels[:, t], window[place])
-    return out
+def _by_tap(kernels: Tensor, x: Tensor) -> Tensor:
+    """Return (n, 9, M, R, W), for a piece of ``x``."""
+    return kernels.view(-1, TAPS, *x.shape[1:])

@@ -1,0 +1,176 @@
+"""The nine weighted reads of dynamic filtering: by compiled loops on a CPU, by torch elsewhere.
+
+The loops go once through kernels that lie in cache, where torch goes nine times.
+"""
+
+import os
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from functools import cache
+from itertools import pairwise
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.nn.functional import pad
+
+TAPS = 9
+
+Piece = tuple[slice, slice]
+"""Samples and rows that are worked on."""
+
+
+def gather(
+    kernels: Tensor,
+    bias: Tensor,
+    x: Tensor,
+    outputs: Sequence[Tensor],
+    piece: Piece,
+    dilations: tuple[int, ...],
+) -> None:
+    """Write the weighted sums of a piece.
+
+    Parameters
+    ----------
+    kernels
+        (n, 9, M, R, W), those of the piece, contiguous; torch adds the bias to them.
+    bias
+        (9, M, 1, 1), of the kernels.
+    x
+        (N, M, H, W), what is filtered, contiguous.
+    outputs, dilations
+        A tensor like ``x``, of which the piece is written, for each distance of the taps.
+    piece
+        n of N samples and R of H rows.
+    """
+    n, rows = piece
+    if _loops(x):
+        from noisegen.kernels import filtering
+
+        made, more, read, *written = _arrays(kernels, bias.flatten(1), x, *outputs)
+
+        def part(channels: tuple[int, int]) -> None:
+            for to, d in zip(written, dilations, strict=True):
+                filtering.gather(made, more, read, to, n.start, rows.start, channels, d)
+
+        _by_channels(part, x.shape[1])
+        return
+    kernels += bias
+    window = _window(x, piece, max(dilations))
+    for to, d in zip(outputs, dilations, strict=True):
+        to[n, :, rows] = filtered(window, kernels, max(dilations), d)
+
+
+def scatter(
+    kernels: Tensor,
+    bias: Tensor,
+    x: Tensor,
+    to_x: Tensor,
+    gradients: Sequence[Tensor],
+    piece: Piece,
+    dilations: tuple[int, ...],
+) -> None:
+    """Add a piece's derivative by ``x``, and replace its kernels by their derivative.
+
+    Parameters
+    ----------
+    kernels, bias, x, piece, dilations
+        As in :func:`gather`.
+    to_x
+        Like ``x``, contiguous; it is added to.
+    gradients
+        Of the outputs, contiguous.
+    """
+    n, rows = piece
+    if _loops(x):
+        from noisegen.kernels import filtering
+
+        made, more, read, added, *given = _arrays(kernels, bias.flatten(1), x, to_x, *gradients)
+
+        def part(channels: tuple[int, int]) -> None:
+            filtering.scatter(
+                made, more, read, added, tuple(given), n.start, rows.start, channels, dilations
+            )
+
+        _by_channels(part, x.shape[1])
+        return
+    kernels += bias
+    reach = max(dilations)
+    window = _window(x, piece, reach)
+    to_window = torch.zeros_like(window)
+    pieces = [(g[n, :, rows], d) for g, d in zip(gradients, dilations, strict=True)]
+    for t in range(TAPS):
+        kernel = kernels[:, t]
+        for g, d in pieces:
+            _shifted(to_window, g, reach, d, t).addcmul_(kernel, g)
+        kernel.zero_()
+        for g, d in pieces:
+            kernel.addcmul_(_shifted(window, g, reach, d, t), g)
+    H, W = x.shape[-2:]
+    top, bottom = max(0, rows.start - reach), min(H, rows.stop + reach)
+    inner = slice(top - rows.start + reach, bottom - rows.start + reach)
+    to_x[n, :, top:bottom] += to_window[:, :, inner, reach : reach + W]
+
+
+def filtered(window: Tensor, kernels: Tensor, reach: int, dilation: int) -> Tensor:
+    """Return the weighted sums, by operations that autograd and compilers know.
+
+    Parameters
+    ----------
+    window
+        (n, M, R + 2 reach, W + 2 reach), the piece of ``x`` with what lies round it.
+    kernels
+        (n, 9, M, R, W).
+    reach, dilation
+        Width of what lies round it, and distance of the taps.
+    """
+    like = kernels[:, 0]
+    out = like * _shifted(window, like, reach, dilation, 0)
+    for t in range(1, TAPS):
+        out = out.addcmul(kernels[:, t], _shifted(window, like, reach, dilation, t))
+    return out
+
+
+def _shifted(window: Tensor, like: Tensor, reach: int, dilation: int, tap: int) -> Tensor:
+    """Return what a tap reads for pixels that are as many as those of ``like``."""
+    H, W = like.shape[-2:]
+    i, j = (reach + (k - 1) * dilation for k in divmod(tap, 3))
+    return window[:, :, i : i + H, j : j + W]
+
+
+def _window(x: Tensor, piece: Piece, reach: int) -> Tensor:
+    """Return the rows of a piece with ``reach`` pixels more all round, zero outside of ``x``."""
+    n, rows = piece
+    H = x.shape[2]
+    top, bottom = rows.start - reach, rows.stop + reach
+    there = x[n, :, max(0, top) : min(H, bottom)]
+    return pad(there, (reach, reach, max(0, -top), max(0, bottom - H)))
+
+
+def _loops(x: Tensor) -> bool:
+    """Whether there are compiled loops for a tensor."""
+    return x.device.type == "cpu" and x.dtype in (torch.float32, torch.float64)
+
+
+def _arrays(*tensors: Tensor) -> list[Any]:
+    return [t.detach().numpy() for t in tensors]
+
+
+def _by_channels(part: Callable[[tuple[int, int]], None], channels: int) -> None:
+    """Run ``part`` on ranges of channels, one for each of torch's threads."""
+    threads = min(torch.get_num_threads(), channels)
+    edges = [channels * i // threads for i in range(threads + 1)]
+    first, *others = pairwise(edges)
+    waiting = [_pool(threads - 1).submit(part, each) for each in others] if others else []
+    part(first)
+    for done in waiting:
+        done.result()
+
+
+@cache
+def _pool(threads: int) -> ThreadPoolExecutor:
+    return ThreadPoolExecutor(threads, "noisegen-taps")
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_pool.cache_clear)  # threads do not live on in a child
