@@ -43,16 +43,20 @@ class Column:
         return f"{value:{sign}.{self.decimals}f}"
 
 
-def check_free(out: Path) -> None:
-    """Refuse a folder with results of another evaluation.
+def begin(out: Path, *, overwrite: bool) -> None:
+    """Make the folder of the results.
 
     Raises
     ------
     InputError
-        If there are any.
+        If results are there that are not to be replaced.
+    StorageError
+        If it cannot be made.
     """
-    if there := [name for name in FILES if (out / name).exists()]:
-        raise InputError(f"{out / there[0]} is there already; give another --out, or --overwrite")
+    there = [out / name for name in FILES if (out / name).exists()]
+    if there and not overwrite:
+        raise InputError(f"{there[0]} is there already; give another --out, or --overwrite")
+    make_folder(out)
 
 
 def columns(result: Result) -> tuple[Column, ...]:
@@ -70,14 +74,13 @@ def title(result: Result) -> str:
 
 
 def write(result: Result, shown: Looks, out: Path) -> tuple[Path, ...]:
-    """Write the files of a result into a folder, and return their paths.
+    """Write the files of a result into a folder that is there, and return their paths.
 
     Raises
     ------
     StorageError
         If a file cannot be written.
     """
-    make_folder(out)
     texts = {"results.json": result.to_json()}
     if result.scores:
         texts |= {"results.csv": result.to_csv(), "report.html": report(result, shown)}

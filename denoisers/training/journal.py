@@ -3,9 +3,12 @@
 import json
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from denoisers.storage import write_text, write_whole
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 EVERY = 10
 """Iterations of one line of the log."""
@@ -67,13 +70,18 @@ def read(path: Path) -> list[Line]:
 
 
 def draw(lines: list[Line], title: str, path: Path) -> None:
-    """Draw loss, learning rate and PSNR over iterations as a PNG."""
+    """Write the figure as a PNG."""
+    figure(lines, title).savefig(path, dpi=120)
+
+
+def figure(lines: list[Line], title: str) -> "Figure":
+    """Return loss, learning rate and PSNR over iterations, with the noisy pictures' PSNR."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
-    figure = Figure((7, 6), layout="constrained")
-    FigureCanvasAgg(figure)
-    above, below = figure.subplots(2, 1, sharex=True)
+    drawn = Figure((7, 6), layout="constrained")
+    FigureCanvasAgg(drawn)
+    above, below = drawn.subplots(2, 1, sharex=True)
     trained = [line for line in lines if "loss" in line]
     scored = [line for line in lines if "psnr" in line]
     above.plot(_column(trained, "iteration"), _column(trained, "loss"), lw=0.8)
@@ -84,12 +92,12 @@ def draw(lines: list[Line], title: str, path: Path) -> None:
     rate.plot(_column(trained, "iteration"), _column(trained, "lr"), "C1:", lw=1)
     rate.set_ylabel("learning rate (dotted)")
     below.plot(_column(scored, "iteration"), _column(scored, "psnr"), "o-", ms=3, label="restored")
-    noisy = _column(scored, "noisy_psnr")
-    below.plot(_column(scored, "iteration"), noisy, "C7--", lw=1, label="noisy")
     below.set(xlabel="iteration", ylabel="PSNR of held-out pictures (dB)")
     if scored:
-        below.legend(loc="lower right")
-    figure.savefig(path, dpi=120)
+        noisy = scored[-1]["noisy_psnr"]  # the same pictures every time
+        below.axhline(noisy, color="C7", ls="--", lw=1, label=f"noisy, {noisy:.2f} dB")
+        below.legend(loc="center right")
+    return drawn
 
 
 def _column(lines: list[Line], name: str) -> list[float]:

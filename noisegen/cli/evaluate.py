@@ -81,8 +81,6 @@ def command(**options: Any) -> None:
     from noisegen.cli.progress import counting
 
     out = Path(options["out"]) if options["out"] else None
-    if out is not None and not options["overwrite"]:
-        report.check_free(out)
     job = Evaluation.prepare(
         options["model"],
         options["on"],
@@ -95,6 +93,8 @@ def command(**options: Any) -> None:
         data=options["data"],
     )
     job.check_out(out)
+    if out is not None:
+        report.begin(out, overwrite=options["overwrite"])
     for note in job.cases.notes:
         click.echo(f"note: {note}", err=True)
     with counting("compare with training data", None) as step:

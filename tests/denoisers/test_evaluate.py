@@ -147,6 +147,9 @@ def test_results_are_not_written_over(weights, pairs, tmp_path):
     first = (tmp_path / "results.csv").read_bytes()
     assert evaluate(*arguments, "--overwrite")[0] == 0
     assert (tmp_path / "results.csv").read_bytes() == first
+    code, line = evaluate(*arguments[:-1], tmp_path / "results.csv" / "below")
+    assert code == 1
+    assert "cannot make" in line
 
 
 def test_crops_show_where_the_errors_are():

@@ -16,7 +16,7 @@ from click.testing import CliRunner
 from denoisers import card as cards
 from denoisers import presets
 from denoisers.data import Loader, Mixture, open_data
-from denoisers.training import objective, recipe, schedules
+from denoisers.training import journal, objective, recipe, schedules
 from denoisers.training.run import Run
 from denoisers.training.state import State
 from denoisers.training.step import DivergedError, step
@@ -193,6 +193,21 @@ def test_a_step_lowers_the_loss_of_its_batch(corpus, precision):
 
 
 # Runs
+
+
+def test_curves_show_the_noisy_pictures_psnr_all_along():
+    lines = [
+        {"iteration": 10, "loss": 0.5, "lr": 1e-3},
+        {"iteration": 10, "psnr": 24.0, "ssim": 0.5, "noisy_psnr": 20.5},
+    ]
+    above, below, _ = journal.figure(lines, "a title").axes
+    restored, noisy = below.lines
+    assert restored.get_ydata().tolist() == [24.0]
+    assert list(noisy.get_ydata()) == [20.5, 20.5]
+    assert list(noisy.get_xdata()) == [0, 1]  # of the axes: from border to border
+    assert noisy.get_label() == "noisy, 20.50 dB"
+    assert above.get_title() == "a title"
+    assert journal.figure([], "nothing yet").axes[1].lines[0].get_ydata().size == 0
 
 
 def test_a_run_leaves_weights_log_curves_and_pictures(corpus, tmp_path):
