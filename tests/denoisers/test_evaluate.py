@@ -193,14 +193,18 @@ def test_a_copy_among_the_training_pictures_is_a_warning(photos, tmp_path):
     larger = cv2.resize(copy, None, fx=1.7, fy=1.7, interpolation=cv2.INTER_CUBIC)
     cv2.imwrite(str(trained / "copy.jpg"), larger)
     cv2.imwrite(str(trained / "other.png"), smooth())
+    slope = np.broadcast_to(np.arange(40, 120, dtype=np.uint8)[:, None], (60, 80, 3))
+    for folder, picture in ((trained, slope), (photos, slope + 60)):
+        cv2.imwrite(str(folder / "sky.png"), picture)
     path = save(tmp_path / "a.safetensors", data={str(trained): ""})
     arguments = (path, "--on", "awgn", "--root", photos, "--sigma", 25)
     code, text = evaluate(*arguments, "--out", tmp_path / "out")
     assert code == 0
-    said = f"1 of 3 test pictures stand in the training data, first 2, as {trained / 'copy.jpg'}"
+    said = f"1 of 4 test pictures stand in the training data, first 2, as {trained / 'copy.jpg'}"
     assert f"warning: {said}" in text
     found = json.loads((tmp_path / "out" / "results.json").read_text())["overlap"]
     assert found["training_pictures"] == 2
+    assert found["plain_test_pictures"] == 1
     assert [one["name"] for one in found["found"]] == ["2"]
     code, line = evaluate(*arguments, "--strict")
     assert code == 1
