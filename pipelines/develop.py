@@ -33,6 +33,7 @@ from noisegen.sensor import (
     Figures,
     Levels,
     NoiseParameters,
+    Present,
     add_noise_batch,
     amplify,
 )
@@ -231,6 +232,7 @@ class Developer:
             clips_at=clips_at,
             read_includes=self.sensor.read_includes,
             bodies=self._bodies(flat),
+            present=self._present(flat),
         )
         if self.recipe.amplify:
             for row, mosaic in zip(flat, noisy, strict=True):
@@ -238,6 +240,12 @@ class Developer:
                 phase = cfa.PHASES[int(row["cfa"])]
                 mosaic[:] = amplify(mosaic, float(row["exposure_ratio"]), levels_of, phase)
         return noisy
+
+    def _present(self, rows: npt.NDArray[np.void]) -> Present | None:
+        """Return the noise of the tiles themselves where it is topped up to the camera's."""
+        if self.recipe.source_noise.policy != "top-up":
+            return None
+        return Present(np.nan_to_num(rows["source_shot"]), np.nan_to_num(rows["source_read"]))
 
     def _bodies(self, rows: npt.NDArray[np.void]) -> BodyBatch | None:
         """Return the bodies of some samples; None where no term of them is on."""

@@ -1,7 +1,8 @@
 """A source's picture as clean mosaic tiles at the target camera's levels."""
 
 from abc import ABC, abstractmethod
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any
 
 import cv2
@@ -14,7 +15,7 @@ from noisegen import cfa, random
 from noisegen.isp import color
 from noisegen.isp.bulk import unprocess
 from noisegen.isp.parameters import IspParameters
-from noisegen.kernels.levels import requantise
+from noisegen.kernels.levels import bin2, requantise
 from noisegen.kernels.statistics import mosaic_statistics
 from noisegen.kernels.tiles import cut
 from noisegen.raw import RawMetadata
@@ -89,8 +90,13 @@ class Frame(ABC):
 
     @property
     def own_noise(self) -> OwnNoise:
-        """Noise of the picture itself."""
+        """Noise of the picture itself, as it is cut, but for the rounding to the camera's codes."""
         return UNKNOWN
+
+    @property
+    def clean_noise(self) -> OwnNoise:
+        """Noise of the clean mosaic at the camera's levels."""
+        return self.own_noise
 
     def record(self, rows: npt.NDArray[np.void]) -> None:  # noqa: B027 - most frames draw nothing
         """Write into rows of the parameter table, whose ``tone`` is known, what else was drawn."""
@@ -103,6 +109,7 @@ class MosaicFrame(Frame):
     mosaic: npt.NDArray[np.uint16]
     raw: RawMetadata
     own: OwnNoise
+    rounded: bool
 
     def tile(self, window: Window, tone: float) -> npt.NDArray[np.uint16]:
         """Return the requantised mosaic of a window."""
@@ -133,8 +140,24 @@ class MosaicFrame(Frame):
 
     @property
     def own_noise(self) -> OwnNoise:
-        """Noise of the file itself."""
+        """Noise of the file itself, or of its means."""
         return self.own
+
+    @property
+    def clean_noise(self) -> OwnNoise:
+        """Its noise with that of rounding to the camera's codes, where they are others."""
+        return self.own.rounded(self.levels) if self.rounded else self.own
+
+    @cached_property
+    def lowest(self) -> tuple[float, ...]:
+        """Lowest x of each plane (R, G1, B, G2) in the whole frame."""
+        corner = np.array([[self.mosaic[y::2, x::2].min() for x in (0, 1)] for y in (0, 1)])
+        raw, levels = self.raw, self.levels
+        own, black = (cfa.by_position(b, self.phase) for b in (raw.black_level, levels.black))
+        codes = requantise(corner, own, raw.white_level, black, levels.white)
+        x = (codes - black) / (levels.white - black)
+        places = cfa.planes(self.phase).ravel().tolist()
+        return tuple(float(x.flat[places.index(plane)]) for plane in range(4))
 
 
 @dataclass(frozen=True)
@@ -205,6 +228,12 @@ def frame(image: SourceImage, camera: Camera, recipe: Recipe, number: int) -> Fr
         gains = _normalised(raw.white_balance if known else drawn.white_balance)
         cam_to_xyz = np.asarray(drawn.cam_to_xyz) if matrix is None else matrix
         mosaic = image.pixels.astype(np.uint16, copy=False)
+        own = source_noise.find(mosaic, raw, recipe.source_noise)
+        rounded = _rounds(raw, levels)
+        if recipe.source_noise.policy == "bin2":
+            mosaic, raw = _means(mosaic, raw, levels)
+            own, rounded = own.averaged(4), True
+            height, width = mosaic.shape
         return MosaicFrame(
             height,
             width,
@@ -215,7 +244,8 @@ def frame(image: SourceImage, camera: Camera, recipe: Recipe, number: int) -> Fr
             shading,
             mosaic,
             raw,
-            source_noise.find(mosaic, raw, recipe.source_noise),
+            own,
+            rounded,
         )
     unprocessing = draw(recipe, camera, number)
     return PictureFrame(
@@ -246,6 +276,25 @@ def perceptual_hash(thumbnail: npt.NDArray[np.float32]) -> npt.NDArray[np.uint8]
     """
     small = cv2.resize(thumbnail, (9, 8), interpolation=cv2.INTER_AREA)
     return np.packbits(small[:, 1:] > small[:, :-1])
+
+
+def _rounds(raw: RawMetadata, levels: Levels) -> bool:
+    """Tell whether a file's codes fall between those of other levels."""
+    for own, black in zip(raw.black_level, levels.black, strict=True):
+        scale = (levels.white - black) / (raw.white_level - own)
+        if not (scale.is_integer() and (black - own * scale).is_integer()):
+            return True
+    return False
+
+
+def _means(
+    mosaic: npt.NDArray[np.uint16], raw: RawMetadata, levels: Levels
+) -> tuple[npt.NDArray[np.uint16], RawMetadata]:
+    """Return the means of 2x2 samples of one colour at other levels, and what describes them."""
+    own, black = (cfa.by_position(b, raw.cfa) for b in (raw.black_level, levels.black))
+    means = bin2(mosaic, own, raw.white_level, black, levels.white)
+    shape = (means.shape[0], means.shape[1])
+    return means, replace(raw, shape=shape, black_level=levels.black, white_level=levels.white)
 
 
 def _normalised(gains: npt.ArrayLike) -> tuple[float, float, float]:

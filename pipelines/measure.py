@@ -122,7 +122,7 @@ def expected(corpus: Corpus, number: int, sample: Sample) -> npt.NDArray[Any]:
         return sample.arrays["clean"]
     row, tile, window = _tile(corpus, number, sample)
     quiet = row.copy()
-    for name in ("shot", "read", "row", "bias"):
+    for name in ("shot", "read", "row", "bias", "source_shot", "source_read"):
         quiet[name] = 0
     developer = replace(corpus.developer, sensor=Sensor("heteroscedastic", "adc", ()))
     return developer.sample(quiet, tile, window)["noisy"]
@@ -149,6 +149,8 @@ def _predicted(corpus: Corpus, row: np.void, quiet: npt.NDArray[Any]) -> npt.NDA
     fixed = pattern((quiet.shape[0], quiet.shape[1]), body, counter, levels, phase, **place)
     lit = x * fixed.light + fixed.charge / (white - zero)
     every = variance(lit, model, noise_parameters(row, corpus.sensor), levels, body.temporal)
+    if corpus.recipe.source_noise.policy == "top-up":
+        every = every - _present(row, lit, levels)
     own = np.take_along_axis(every, planes[..., None].astype(np.intp), -1)[..., 0]
     bias = row["bias"][planes] * (white - zero) if model.bias else 0.0
     shift = (lit - x) * (white - zero) + fixed.offset + bias
@@ -156,6 +158,17 @@ def _predicted(corpus: Corpus, row: np.void, quiet: npt.NDArray[Any]) -> npt.NDA
     low = zero if corpus.sensor.clips_at == "black" else 0.0
     inside = (quiet - CLEAR * std > low) & (quiet + CLEAR * std < white)
     return np.where(inside & (fixed.stuck == 0), std, np.nan)
+
+
+def _present(row: np.void, x: npt.NDArray[np.float64], levels: Levels) -> npt.NDArray[np.float64]:
+    """Return the variance of the clean mosaic's own noise in the noisy one, before amplifying, DN².
+
+    ``x`` is the exposed signal, any shape; the four planes come last.
+    """
+    ratio = float(row["exposure_ratio"])
+    shot, read = np.nan_to_num(row["source_shot"]), np.nan_to_num(row["source_read"])
+    light = np.maximum(x, 0)[..., None]
+    return np.asarray((shot * light / ratio + read / ratio**2) * np.square(levels.span))
 
 
 def _compare(

@@ -79,6 +79,11 @@ def resolve(recipe: Recipe) -> Recipe:
         # A catalog camera goes along as well: its figures may be mended in a later release.
         changes |= {"camera": camera.name, "camera_file": camera.toml}
     unprocessing.check(recipe, camera)
+    if recipe.source_noise.policy == "top-up" and noise_models.get(model).shot == "none":
+        raise InputError(
+            "source_noise: 'top-up' adds less where the file itself is noisier, and noise "
+            f"'{model}' is the same at every level; use --noise heteroscedastic"
+        )
     _check_terms(recipe, model)
     _check_body(recipe, camera)
     return recipe.model_copy(update={**changes, "noise": model})
@@ -92,6 +97,11 @@ def _policy(recipe: Recipe, camera: Camera | None) -> dict[str, SourceNoise]:
             raise InputError(
                 "source_noise: camera 'as-shot' puts each file's own noise on once more, which is "
                 "more than any share of itself; leave it away, or use --source-noise ignore"
+            )
+        if table.policy == "top-up":
+            raise InputError(
+                "source_noise: with camera 'as-shot' there is nothing to top up, the file has that "
+                "noise already; name a camera, or use --source-noise ignore"
             )
         return {"source_noise": table.model_copy(update={"policy": table.policy or "ignore"})}
     return {"source_noise": table.model_copy(update={"policy": table.policy or "reject"})}

@@ -98,6 +98,11 @@ class ChainFrame(RenderedFrame):
         """That of the mosaic."""
         return self.inner.own_noise
 
+    @property
+    def clean_noise(self) -> OwnNoise:
+        """That of the mosaic."""
+        return self.inner.clean_noise
+
     def record(self, rows: npt.NDArray[np.void]) -> None:
         """Write down what was drawn for the mosaic."""
         self.inner.record(rows)

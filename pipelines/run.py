@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from noisegen.errors import InputError, NoisegenError, RunError
-from pipelines import prepare, schema, unprocessing
+from pipelines import prepare, schema, source_noise, unprocessing
 from pipelines.begin import begin
 from pipelines.build import ShardSummary, build
 from pipelines.corpus import Corpus
@@ -322,8 +322,12 @@ def _warnings(
     lines = list(dict.fromkeys(line for summary in made for line in summary.warnings))
     more = (f"and {len(lines) - EXAMPLES} more images",) if len(lines) > EXAMPLES else ()
     kinds = {kind for summary in made for kind in summary.kinds}
-    idle = unprocessing.unused(corpus.recipe.unprocess, kinds)
-    once = (*corpus.attributes["warnings"], *skipped, *((idle,) if idle else ()))
+    recipe = corpus.recipe
+    found = (
+        unprocessing.unused(recipe.unprocess, kinds),
+        source_noise.unused(recipe.source_noise, kinds),
+    )
+    once = (*corpus.attributes["warnings"], *skipped, *(line for line in found if line))
     return (*once, *lines[:EXAMPLES], *more)
 
 
@@ -346,7 +350,7 @@ def _all_rejected(corpus: Corpus, images: int) -> InputError:
     return InputError(
         f"source_noise: no patch is left; the own noise of {images} raw files is more than "
         f"{recipe.source_noise.max_share:g} of that of camera {recipe.camera}; raise {setting}, or "
-        "use --source-noise ignore"
+        "use --source-noise top-up, bin2 or ignore"
     )
 
 

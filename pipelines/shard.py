@@ -27,6 +27,8 @@ from pipelines.recipe import Recipe
 from pipelines.tables import Range, ends
 from pipelines.tile import places
 
+_UNTOLD = "no NoiseProfile, no figures in the catalog, too few flat places to estimate it from"
+
 BATCH_BYTES = 4 << 20
 """Mosaics, clean and noisy, that are developed at a time: they stay in cache."""
 
@@ -119,23 +121,18 @@ def _piece(job: Job, piece: Piece) -> Iterator[ImageFacts | Batch]:
         camera = job.camera or _as_shot(image, job.images[piece.image].name)
         make = rendered.frame if job.recipe.on_picture else frame
         picture = make(image, camera, job.recipe, piece.image)
-        _check_size(picture, job, piece.image)
+        _check_size(picture, job, piece.image, image.pixels.shape)
         iso = _own_iso(image, camera, job, piece.image)
+        rows = _rows(job, piece, picture, _tones(job.recipe, image.kind, piece))
+        warnings = (*_stretched(camera, job, piece.image, iso), *_unfit(job, piece, rows))
+        rejected = _expose_all(job, piece, picture, rows, camera, iso)
+        warnings += _untold(job, piece, picture)
     except (UnreadableFileError, InputError) as error:
         yield ImageFacts(
             piece.image, problem=str(error), user_mistake=isinstance(error, InputError)
         )
         yield Batch(_missing(job, piece), None, {})
         return
-    rows = _rows(job, piece, picture, _tones(job.recipe, image.kind, piece))
-    warnings = (*_stretched(camera, job, piece.image, iso), *_unfit(job, piece, rows))
-    rejected = 0
-    if isinstance(job.developer, PictureDeveloper):
-        job.developer.draw(rows)
-    else:
-        _expose(job, rows, camera, iso)
-        rejected = _reject(job, piece, picture, rows, camera, iso)
-        warnings += _untold(job, piece, picture)
     yield ImageFacts(
         piece.image,
         picture.height,
@@ -225,7 +222,7 @@ def _expose(job: Job, rows: npt.NDArray[np.void], camera: Camera, iso: float | N
     _switch_off(job, rows)
 
 
-def _reject(
+def _expose_all(
     job: Job,
     piece: Piece,
     picture: Frame,
@@ -233,13 +230,30 @@ def _reject(
     camera: Camera,
     iso: float | None,
 ) -> int:
-    """Leave out the patches that the picture is too noisy for; count those of the whole image.
+    """Draw the noise of a piece's patches, and do what the picture's own noise asks for.
 
-    The count is that of all patches of the image, so that shards that share it record the same.
+    What is said of an image looks at all of its patches, so that shards that share it say the same.
+
+    Returns
+    -------
+    int
+        Patches of the whole image that are left out because it is too noisy for them.
     """
-    recipe, sensor = job.recipe, job.developer.sensor
-    if recipe.source_noise.policy != "reject" or not picture.own_noise.is_known:
+    if isinstance(job.developer, PictureDeveloper):
+        job.developer.draw(rows)
         return 0
+    _expose(job, rows, camera, iso)
+    recipe, sensor = job.recipe, job.developer.sensor
+    policy = recipe.source_noise.policy
+    if policy not in source_noise.ESTIMATED or not isinstance(picture, MosaicFrame):
+        return 0
+    name = job.images[piece.image].name
+    if not picture.own_noise.is_known:
+        if policy == "reject":
+            return 0
+        raise InputError(
+            f"{name}: top-up needs to know its own noise: {_UNTOLD}; use --source-noise reject"
+        )
     every, own = rows, slice(None)
     whole = job.plan.patches_of_image(piece.image)
     if whole != piece.patches:
@@ -247,6 +261,13 @@ def _reject(
         every["image"], every["index"] = piece.image, np.arange(whole)[:, None]
         _expose(job, every, camera, iso)
         own = slice(piece.first, piece.first + piece.patches)
+    if policy == "top-up":
+        try:
+            noise, lowest = picture.clean_noise, picture.lowest
+            source_noise.check_top_up(noise, lowest, every[:, 0], picture.levels, sensor)
+        except InputError as error:
+            raise InputError(f"{name}: {error}") from None
+        return 0
     out = source_noise.too_strong(picture.own_noise, every[:, 0], picture.levels, sensor, recipe)
     rows["valid"][out[own]] = 0
     return int(out.sum())
@@ -283,7 +304,7 @@ def _known(job: Job, image: int, picture: Frame) -> bytes:
     row["valid"], row["image"] = 1, image
     row["cfa"] = cfa.PHASES.index(picture.phase)
     row["black"], row["white"] = picture.levels.black, picture.levels.white
-    own = picture.own_noise
+    own = picture.clean_noise
     row["source_shot"], row["source_read"] = own.shot, own.read
     row["source_origin"] = source_noise.ORIGINS.index(own.origin)
     row["shading"] = picture.shading
@@ -319,13 +340,10 @@ def _unfit(job: Job, piece: Piece, rows: npt.NDArray[np.void]) -> tuple[str, ...
 def _untold(job: Job, piece: Piece, picture: Frame) -> tuple[str, ...]:
     """Return a line on a raw file whose noise nothing tells, where that matters."""
     policy = job.recipe.source_noise.policy
-    if not isinstance(picture, MosaicFrame) or policy == "ignore" or picture.own_noise.is_known:
+    if not isinstance(picture, MosaicFrame) or policy != "reject" or picture.own_noise.is_known:
         return ()
-    line = (
-        f"{job.images[piece.image].name}: used as it is; its own noise is not known: no "
-        "NoiseProfile, no figures in the catalog, too few flat places to estimate it from"
-    )
-    return (line,)
+    name = job.images[piece.image].name
+    return (f"{name}: used as it is; its own noise is not known: {_UNTOLD}",)
 
 
 def _body(recipe: Recipe, image: int) -> int:
@@ -403,17 +421,18 @@ def _stretched(camera: Camera, job: Job, number: int, iso: float | None) -> tupl
     return tuple(f"{job.images[number].name}: {line}" for line in state.warnings)
 
 
-def _check_size(picture: Frame, job: Job, number: int) -> None:
+def _check_size(picture: Frame, job: Job, number: int, shape: tuple[int, ...]) -> None:
     patch, edge = job.recipe.patch, job.developer.core
-    if min(picture.height, picture.width) < edge > patch:
+    least = min(picture.height, picture.width)
+    found = f"{job.images[number].name} is {picture.height} x {picture.width} pixels"
+    if (picture.height, picture.width) != shape[:2]:
+        found += f" (averaged, of {shape[0]} x {shape[1]})"
+    if least < edge > patch:
         raise InputError(
-            f"{job.images[number].name} is {picture.height} x {picture.width} pixels; a patch of "
-            f"{patch} that is shrunk covers {edge}; use a smaller --patch or finish.resize"
+            f"{found}; a patch of {patch} that is shrunk covers {edge}; use a smaller --patch or "
+            "finish.resize"
         )
-    if min(picture.height, picture.width) < patch:
-        fits = min(picture.height, picture.width) // 2 * 2
+    if least < patch:
+        fits = least // 2 * 2
         remedy = f"use --patch {fits} or less" if fits >= 8 else "take it out of the folder"
-        raise InputError(
-            f"{job.images[number].name} is {picture.height} x {picture.width} pixels, smaller "
-            f"than the patch of {patch}; {remedy}"
-        )
+        raise InputError(f"{found}, smaller than the patch of {patch}; {remedy}")

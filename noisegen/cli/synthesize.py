@@ -106,9 +106,10 @@ RUN_OPTIONS = (
 )
 @click.option(
     "--source-noise",
-    type=click.Choice(["reject", "ignore"]),
-    help="Patches of raws that are noisy themselves are left out, or used as they are "
-    "(docs/source-noise.md).  [default: reject; ignore with --camera as-shot]",
+    type=click.Choice(["reject", "top-up", "bin2", "ignore"]),
+    help="Raws that are noisy themselves: their patches are left out, get the rest of the camera's "
+    "noise, are averaged 2x2, or used as they are (docs/source-noise.md).  [default: reject; "
+    "ignore with --camera as-shot]",
 )
 @click.option("--draws", type=int, help="Noise draws of each patch.  [default: 1]")
 @click.option(

@@ -1,7 +1,7 @@
 """Sensor noise: levels, noise figures, models, and what they do to a mosaic."""
 
 from noisegen.sensor.apply import add_noise, amplify, variance
-from noisegen.sensor.batch import Address, BatchLevels, Figures, add_noise_batch, variances
+from noisegen.sensor.batch import Address, BatchLevels, Figures, Present, add_noise_batch, variances
 from noisegen.sensor.body import BodyFigures, BodyParameters
 from noisegen.sensor.estimate import NoiseEstimate, estimate_noise
 from noisegen.sensor.models import MODELS, NoiseModel, get, names
@@ -21,6 +21,7 @@ __all__ = [
     "NoiseModel",
     "NoiseParameters",
     "Pattern",
+    "Present",
     "add_noise",
     "add_noise_batch",
     "amplify",

@@ -12,12 +12,13 @@ from noisegen.sensor.batch import (
     Address,
     BatchLevels,
     Figures,
+    Present,
     add_noise_batch,
     variances,
 )
 from noisegen.sensor.body import HOT_SIGMA, BodyParameters, check_dark
 from noisegen.sensor.models import NoiseModel
-from noisegen.sensor.parameters import Levels, NoiseParameters
+from noisegen.sensor.parameters import Levels, NoiseParameters, Planes
 from noisegen.sensor.pattern import BodyBatch
 
 Mosaic = npt.NDArray[np.uint16]
@@ -39,6 +40,7 @@ def add_noise(
     body: BodyParameters | None = None,
     body_counter: BodyCounter | None = None,
     dark_frame: npt.NDArray[np.float32] | None = None,
+    present: tuple[Planes, Planes] | None = None,
 ) -> Mosaic:
     """Expose a clean mosaic once with a noisy sensor.
 
@@ -76,6 +78,9 @@ def add_noise(
     dark_frame
         (H, W) float32, the tile's part of a frame taken in the dark, DN of ``levels``, black level
         taken off. It takes the place of read noise, row noise and bias.
+    present
+        Shot and read variance of the mosaic's own noise, normalised to ``levels_in``. It is taken
+        off what is added: what comes out has the variance of ``parameters`` in all.
 
     Returns
     -------
@@ -123,6 +128,7 @@ def add_noise(
         read_includes=parameters.read_includes,
         levels_in=BatchLevels.of(levels_in),
         bodies=_bodies(mosaic, body, body_counter, dark_frame),
+        present=None if present is None else _present(*present),
     )
     if target is not out:
         out[...] = target
@@ -254,6 +260,12 @@ def _bodies(
     if body == BodyParameters() and dark_frame is None:
         return None
     return BodyBatch.of(body, counter or BodyCounter(0, 0, 0, 0), dark_frame)
+
+
+def _present(shot: Planes, read: Planes) -> Present:
+    # It is checked as the figures of a sensor are.
+    NoiseParameters(shot, read)
+    return Present(np.array([shot], np.float64), np.array([read], np.float64))
 
 
 def _check_mosaic(name: str, mosaic: Mosaic) -> None:

@@ -80,12 +80,23 @@ class Address(NamedTuple):
 
 
 class InDn(NamedTuple):
-    """The terms that a model draws, in DN of the output: (N, 4) by plane, ``row`` (N,)."""
+    """The terms that a model draws, in DN of the output: (N, 4) by plane, ``row`` (N,).
+
+    Shot noise is that of the signal above ``floor``.
+    """
 
     shot: Floats
     read: Floats
     row: Floats
     bias: Floats
+    floor: Floats
+
+
+class Present(NamedTuple):
+    """Noise that mosaics have already: (N, 4) variances, normalised to their own levels."""
+
+    shot: Floats
+    read: Floats
 
 
 class Variances(NamedTuple):
@@ -119,6 +130,7 @@ def add_noise_batch(
     read_includes: tuple[Included, ...] = (),
     levels_in: BatchLevels | None = None,
     bodies: BodyBatch | None = None,
+    present: Present | None = None,
 ) -> None:
     """Expose clean mosaics with noisy sensors: :func:`noisegen.sensor.add_noise`, N times.
 
@@ -146,16 +158,26 @@ def add_noise_batch(
     bodies
         The camera bodies, where they add terms of their own. Dark frames take the place of read
         noise, row noise and bias.
+    present
+        Noise of the mosaics themselves, which is taken off what is added: what comes out has the
+        variance of the figures in all. The difference of the shot noise must not be negative; that
+        of the read noise may be, where the signal is above ``-read / shot`` of the differences.
     """
     from noisegen.kernels import noise as kernels
 
     if bodies is not None and bodies.dark is not None:
         model = model.light_only
-    dn = in_dn(model, figures, levels.span, read_includes)
     own = levels if levels_in is None else levels_in
     light = gain[:, None] * levels.span / own.span
+    if present is not None:
+        # In output DN: d = light d_in, and the variances scale with light squared.
+        present = Present(
+            present.shot * own.span * light, present.read * np.square(own.span * light)
+        )
+    dn = in_dn(model, figures, levels.span, read_includes, present)
     low = levels.black + 0.5 if clips_at == "black" else np.zeros_like(levels.black)
-    by_plane = (own.black, light, dn.shot, dn.read, levels.black + dn.bias + 0.5, low)
+    black, base = own.black + dn.floor / light, levels.black + dn.bias + dn.floor + 0.5
+    by_plane = (black, light, dn.shot, dn.read, base, low)
     place = _PLANES[phase].reshape(-1, 4)
     terms = kernels.Terms(
         *(np.take_along_axis(term, place, 1).reshape(-1, 2, 2) for term in by_plane)
@@ -183,14 +205,23 @@ def add_noise_batch(
 
 
 def in_dn(
-    model: NoiseModel, figures: Figures, span: Floats, read_includes: tuple[Included, ...]
+    model: NoiseModel,
+    figures: Figures,
+    span: Floats,
+    read_includes: tuple[Included, ...],
+    present: Present | None = None,
 ) -> InDn:
-    """Return the terms that a model draws; ``span`` is (N, 4) white minus black."""
+    """Return the terms that a model draws; ``span`` is (N, 4) white minus black.
+
+    ``present``, here in DN of the output, is what they leave out because it is there already.
+    """
     nothing = np.zeros_like(span)
     row = figures.row * span[:, 1] if model.row else nothing[:, 0]
     shot = nothing
     if model.shot != "none":
         shot = figures.shot * span
+    if present is not None:
+        shot = shot - present.shot
     if model.shot == "poisson":
         shot = np.maximum(shot, _SMALLEST_GAIN)
 
@@ -199,9 +230,9 @@ def in_dn(
         counted += QUANTISATION
     if "row" in read_includes:
         counted += (row * row)[:, None]
-    read = nothing
+    variance, unit = nothing, np.ones_like(row)
     if model.read == "gaussian":
-        read = np.sqrt(np.maximum(figures.read * (span * span) - counted, 0.0))
+        variance = np.maximum(figures.read * (span * span) - counted, 0.0)
     elif model.read == "tukey-lambda":
         if np.isnan(figures.tukey_lambda).any() or np.isnan(figures.tukey_scale).any():
             raise InputError(
@@ -210,9 +241,16 @@ def in_dn(
             )
         unit = tukey_unit(figures)
         scales = figures.tukey_scale[:, None] * span
-        read = np.sqrt(np.maximum(scales * scales - counted / unit[:, None], 0.0))
+        variance = np.maximum(scales * scales - counted / unit[:, None], 0.0)
+    floor = nothing
+    if present is not None:
+        variance = variance - present.read / unit[:, None]
+        # shot d + read with read < 0 is the shot noise of what lies above -read / shot.
+        excess = np.maximum(-variance, 0.0) * unit[:, None]
+        floor = excess / np.maximum(shot, _SMALLEST_GAIN)
+        variance = np.maximum(variance, 0.0)
     bias = figures.bias * span if model.bias else nothing
-    return InDn(shot, read, row, bias)
+    return InDn(shot, np.sqrt(variance), row, bias, floor)
 
 
 def variances(

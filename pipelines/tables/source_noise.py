@@ -6,7 +6,7 @@ from pydantic import Field, model_validator
 
 from pipelines.tables import Table, check_range
 
-Policy = Literal["reject", "ignore"]
+Policy = Literal["reject", "top-up", "bin2", "ignore"]
 
 
 class SourceNoise(Table):
@@ -15,8 +15,9 @@ class SourceNoise(Table):
     policy: Policy | None = Field(
         default=None,
         description="Patches whose own noise is more than a share of what is put on are left out "
-        "('reject'), or nothing is done ('ignore'); none: reject, but ignore with camera "
-        "'as-shot'.",
+        "('reject'), what is put on makes it up to the camera's ('top-up'), same-colour neighbours "
+        "are averaged 2x2 ('bin2'), or nothing is done ('ignore'); none: reject, but ignore with "
+        "camera 'as-shot'.",
     )
     max_share: float = Field(
         default=0.1,

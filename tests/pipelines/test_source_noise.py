@@ -108,7 +108,8 @@ def test_what_is_kept_has_at_most_a_tenth_and_what_is_left_out_more(folder, tmp_
         )  # fmt: skip
         at = [0.0, 1 / ratio]
         put_on = variance(at, models.get("heteroscedastic"), noise, levels) * ratio**2
-        own = row["source_read"] * span**2, (row["source_shot"] + row["source_read"]) * span**2
+        shot, read = FILES[every.images.names[row["image"]].removesuffix(".dng")]
+        own = read * span**2, (shot + read) * span**2
         keeps.append((own <= 0.1 * put_on * (1 + 1e-12)).all())
     np.testing.assert_array_equal(some.table["valid"], keeps)
     assert 0 < some.table["valid"].sum() < len(some)
@@ -233,7 +234,7 @@ def test_nothing_left_is_one_line_and_no_corpus(tmp_path):
     line = command(*arguments, "--iso", "100-3200", "--out", out, code=2)
     assert line == (
         "noisegen: source_noise: no patch is left; the own noise of 2 raw files is more than 0.1 "
-        "of that of camera GP; raise --iso, or use --source-noise ignore\n"
+        "of that of camera GP; raise --iso, or use --source-noise top-up, bin2 or ignore\n"
     )
     assert not out.exists()
     command(*arguments, "--source-noise", "ignore", "--out", out)

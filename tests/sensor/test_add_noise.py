@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -21,6 +22,7 @@ from noisegen.sensor import (
     names,
     variance,
 )
+from noisegen.sensor.parameters import tukey_lambda_variance
 
 LEVELS_IN = Levels((512, 513, 514, 512.5), 16383)
 LEVELS = Levels((64, 63.5, 64.25, 65), 1023)
@@ -256,3 +258,59 @@ def test_the_package_is_light_until_noise_is_drawn():
         "assert not {'numba', 'torch', 'dask'} & set(sys.modules)"
     )
     subprocess.run([sys.executable, "-c", code], check=True, timeout=60)
+
+
+@pytest.mark.parametrize("name", ["heteroscedastic", "poisson-gaussian", "eld", "eld-gaussian"])
+@pytest.mark.parametrize("gain", [1.0, 0.25])
+def test_noise_that_is_there_already_is_taken_off(name, gain):
+    """At 1/4 of the light a mosaic's own shot noise counts a quarter, its read noise a sixteenth.
+
+    Another order of operations may move a value over the edge between two codes.
+    """
+    present = (2e-4, 3e-4, 4e-4, 1e-4), (5e-7, 1e-6, 1e-7, 2e-6)
+    less = [tuple(np.array(own) * gain**power) for own, power in zip(present, (1, 2), strict=True)]
+    shot, read = (
+        tuple(np.array(every) - own)
+        for every, own in zip((PARAMETERS.shot, PARAMETERS.read), less, strict=True)
+    )
+    tukey = PARAMETERS.tukey_scale
+    if name == "eld":  # one scale for all planes, so that what is taken off must be alike
+        present = present[0], (1e-6,) * 4
+        unit = tukey_lambda_variance(PARAMETERS.tukey_lambda)
+        tukey = (PARAMETERS.tukey_scale**2 - 1e-6 * gain**2 / unit) ** 0.5
+    rest = replace(PARAMETERS, shot=shot, read=read, tukey_scale=tukey)
+    arguments = {"gain": gain, "levels": LEVELS, "phase": "GRBG", "counter": counter(1, 2)}
+    mosaic = frame()
+    found = add_noise(mosaic, LEVELS_IN, get(name), PARAMETERS, present=present, **arguments)
+    expected = add_noise(mosaic, LEVELS_IN, get(name), rest, **arguments)
+    assert (found != expected).mean() < 1e-3
+    assert np.abs(found.astype(int) - expected).max() <= 1
+    assert (found != add_noise(mosaic, LEVELS_IN, get(name), PARAMETERS, **arguments)).any()
+
+
+def test_more_read_noise_than_the_sensor_has_is_shot_noise_of_what_lies_above():
+    """shot x + read with read < 0 is shot (x - floor): the same as of a mosaic with that black."""
+    own = (0.0,) * 4, (3e-5,) * 4
+    parameters = NoiseParameters((1e-3,) * 4, (1e-5,) * 4)
+    floor = 2e-5 / 1e-3
+    black = tuple(zero + floor * (ALIKE.white - zero) for zero in ALIKE.black)
+    mosaic = np.maximum(frame(), 1500)  # x = 0.06
+    where = counter(3, 4)
+    model = get("poisson-gaussian")
+    found = add_noise(mosaic, ALIKE, model, parameters, ALIKE, "RGGB", where, present=own)
+    raised = Levels(black, ALIKE.white)
+    # The same electrons: shot noise of a gain in DN.
+    alike = NoiseParameters(
+        tuple(1e-3 * s / r for s, r in zip(ALIKE.span, raised.span, strict=True)), (0.0,) * 4
+    )
+    expected = add_noise(mosaic, raised, model, alike, raised, "RGGB", where)
+    assert (found != expected).mean() < 1e-3
+    assert np.abs(found.astype(int) - expected).max() <= 1
+
+
+def test_noise_that_no_sensor_has_cannot_be_there():
+    with pytest.raises(InputError, match="read variance must be finite and at least 0, not -1"):
+        add_noise(
+            frame(), ALIKE, get("awgn"), SILENT, ALIKE, "RGGB", counter(0, 0),
+            present=((0.0,) * 4, (-1.0,) * 4),
+        )  # fmt: skip
