@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from functools import cached_property
+from resource import RLIMIT_NOFILE, getrlimit
 from typing import Self
 
 import numpy as np
@@ -13,8 +14,9 @@ from noisegen.errors import MissingDataError
 from pipelines.corpus import Corpus
 from pipelines.store import SampleReader
 
-OPEN_SHARDS = 256
-"""Of an array, kept open: samples are read in no order."""
+OPEN_SHARDS = max(8, min(256, getrlimit(RLIMIT_NOFILE)[0] // 16))
+"""Of an array, kept open: samples are read in no order. Several corpora have several arrays each,
+and a process may open 1024 files as a rule."""
 
 
 class CorpusData(Dataset):
@@ -22,7 +24,7 @@ class CorpusData(Dataset):
 
     def __init__(self, corpus: Corpus, names: tuple[str, ...]) -> None:
         self.corpus, self.names = corpus, names
-        self.where = corpus.storage.url
+        self.where, self.identity = corpus.storage.url, corpus.recipe.sha256
         self.turns = turns_of(corpus, noisy=names != ("clean",))
         self.numbers: Numbers = corpus.valid.astype(np.int64)
         if not len(self.numbers):

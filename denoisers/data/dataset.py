@@ -65,12 +65,15 @@ class Dataset(ABC):
         The scene of each sample: no scene stands on both sides of a split.
     turns
         What may be done to a sample and keeps its law.
+    identity
+        Hash of a corpus's recipe; empty for files.
     """
 
     where: str
     names: tuple[str, ...]
     scenes: tuple[str, ...]
     turns: Turns
+    identity: str = ""
 
     def __len__(self) -> int:
         return len(self.scenes)

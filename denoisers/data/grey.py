@@ -22,7 +22,7 @@ class GreyData(Dataset):
     def __init__(self, colour: Dataset) -> None:
         self._colour = colour
         self.where, self.names, self.turns = colour.where, colour.names, colour.turns
-        self.scenes = colour.scenes
+        self.scenes, self.identity = colour.scenes, colour.identity
 
     @property
     def channels(self) -> int:

@@ -1,13 +1,15 @@
 """Batches of whole integer arrays, each a function of the seed and its number.
 
 Threads read ahead: decoding, noise and rendering let go of the interpreter's lock, and a batch
-need not cross from one process to another.
+need not cross from one process to another. Processes, which begin anew (spawn), read ahead where
+asked for.
 """
 
 from collections import deque
-from collections.abc import Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Callable, Iterator
+from concurrent.futures import Executor, Future, ProcessPoolExecutor, ThreadPoolExecutor
 from dataclasses import dataclass
+from multiprocessing import get_context
 
 import numpy as np
 import numpy.typing as npt
@@ -111,7 +113,9 @@ class Loader:
             drawn[now] = uniforms(self.seed, epoch, index[now])
         return Batch(number, self._read(items, visits, drawn), drawn[:, 3], items)
 
-    def batches(self, start: int = 0, *, workers: int = 0) -> Iterator[Batch]:
+    def batches(
+        self, start: int = 0, *, workers: int = 0, processes: bool = False
+    ) -> Iterator[Batch]:
         """Yield batch ``start`` and all that follow, without end.
 
         Parameters
@@ -119,23 +123,32 @@ class Loader:
         start
             Number of the first.
         workers
-            Threads that read ahead; 0 reads when a batch is asked for. The batches are the same.
+            How many read ahead; 0 reads when a batch is asked for. The batches are the same.
+        processes
+            Whether workers are processes; if not, they are threads.
         """
         number = start
         if not workers:
             while True:
                 yield self.batch(number)
                 number += 1
-        pool = ThreadPoolExecutor(workers, "noisegen-loader")
+        pool, read = self._pool(workers, processes)
         waiting: deque[Future[Batch]] = deque()
         try:
             while True:
                 while len(waiting) <= AHEAD * workers:
-                    waiting.append(pool.submit(self.batch, number))
+                    waiting.append(pool.submit(read, number))
                     number += 1
                 yield waiting.popleft().result()
         finally:
             pool.shutdown(wait=True, cancel_futures=True)
+
+    def _pool(self, workers: int, processes: bool) -> tuple[Executor, Callable[[int], Batch]]:
+        if not processes:
+            return ThreadPoolExecutor(workers, "noisegen-loader"), self.batch
+        # A forked process would inherit locks that threads hold.
+        context = get_context("spawn")
+        return ProcessPoolExecutor(workers, context, _Worker.begin, (self,)), _Worker.batch
 
     def address(self, batch: Batch) -> str:
         """Return which batch it is and what is in it, for a message."""
@@ -159,3 +172,17 @@ class Loader:
             name: stacked([picture for _, part in parts for picture in part[name]])[order]
             for name in parts[0][1]
         }
+
+
+class _Worker:
+    """The loader of a worker process."""
+
+    loader: Loader
+
+    @classmethod
+    def begin(cls, loader: Loader) -> None:
+        cls.loader = loader
+
+    @classmethod
+    def batch(cls, number: int) -> Batch:
+        return cls.loader.batch(number)

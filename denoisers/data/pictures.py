@@ -149,6 +149,11 @@ class _Kept:
         self._found: dict[int, Arrays] = {}
         self._lock = Lock()
 
+    def __reduce__(self) -> tuple[type, tuple[Load, int]]:
+        """Pickle without the pictures."""
+        kept = sum(picture.nbytes for found in self._found.values() for picture in found.values())
+        return type(self), (self._load, self._room + kept)
+
     def __call__(self, place: int) -> Arrays:
         if (found := self._found.get(place)) is not None:
             return found

@@ -60,7 +60,7 @@ class Loop:
 
     Attributes
     ----------
-    recipe, folder, workers, compiled, told
+    recipe, folder, workers, processes, compiled, told
         As there.
     inputs
         Pictures that the network takes.
@@ -83,6 +83,7 @@ class Loop:
     ranks: Ranks
     device: torch.device
     workers: int
+    processes: bool
     compiled: bool
     told: Callable[[Progress], None]
 
@@ -91,7 +92,9 @@ class Loop:
         recipe, first = self.recipe, self.ranks.first
         journal = Journal(self.folder, state.iteration) if first else None
         scores = _last_scores(journal)
-        batches = self.loader.batches(state.iteration, workers=self.workers)
+        batches = self.loader.batches(
+            state.iteration, workers=self.workers, processes=self.processes
+        )
         clock = _Clock(state.iteration)
         try:
             network = self._network(state)

@@ -55,7 +55,9 @@ class Run:
     device
         ``auto``, ``cpu`` or ``cuda``.
     workers
-        Threads that read ahead.
+        How many read ahead.
+    processes
+        Whether these are processes; if not, they are threads.
     compiled
         Whether the network goes through ``torch.compile``.
     overwrite
@@ -70,6 +72,7 @@ class Run:
     val: str | None = None
     device: str = "auto"
     workers: int = 2
+    processes: bool = False
     compiled: bool = False
     overwrite: bool = False
     told: Callable[[Progress], None] = field(default=lambda progress: None)
@@ -114,10 +117,11 @@ class Run:
                 folder=self.folder,
                 loader=loader,
                 held_out=held_out,
-                data={data.where: _identity(data) for data in mixture.datasets},
+                data={data.where: data.identity for data in mixture.datasets},
                 ranks=ranks,
                 device=device,
                 workers=self.workers,
+                processes=self.processes,
                 compiled=self.compiled,
                 told=self.told,
             )
@@ -173,8 +177,8 @@ class Run:
         """Return the files that say what a run is."""
         data: dict[str, Any] = {
             "data": [
-                {"path": d.where, "weight": weight, "samples": len(d), "identity": _identity(d)}
-                for d, (_, weight) in zip(mixture.datasets, self.data, strict=False)
+                {"path": d.where, "weight": weight, "samples": len(d), "identity": d.identity}
+                for d, weight in zip(mixture.datasets, mixture.weights, strict=True)
             ],
             "val": self.val or "held out by scene",
         }
@@ -206,8 +210,3 @@ def _open(
             )
         )
     return data
-
-
-def _identity(data: Dataset) -> str:
-    """Return the hash of a corpus's recipe; nothing for files."""
-    return data.corpus.recipe.sha256 if isinstance(data, CorpusData) else ""

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 import denoisers
 from denoisers.base import Denoiser
 from denoisers.storage import write_whole
+from denoisers.training.precision import scaler
 from denoisers.training.recipe import Training
 from noisegen.errors import UnreadableFileError
 
@@ -28,6 +29,8 @@ class State:
         The network of the running mean of the weights; ``model`` itself where none is kept.
     optimiser
         Adam or AdamW over the weights of ``model``.
+    scaler
+        Scale of the loss in float16.
     iteration
         Iterations done.
     pending
@@ -39,6 +42,7 @@ class State:
     model: Denoiser
     mean: Denoiser
     optimiser: torch.optim.Optimizer
+    scaler: torch.amp.GradScaler
     iteration: int = 0
     pending: list[float] = field(default_factory=list)
     best: float = float("-inf")
@@ -65,7 +69,7 @@ class State:
             eps=own.eps,
             weight_decay=own.weight_decay,
         )
-        return cls(model, mean, optimiser)
+        return cls(model, mean, optimiser, scaler(recipe, device))
 
     def average(self, decay: float) -> None:
         """Move the running mean towards the weights; counters and running statistics are copied."""
@@ -93,6 +97,7 @@ class State:
             "model": self.model.state_dict(),
             "mean": None if self.mean is self.model else self.mean.state_dict(),
             "optimiser": self.optimiser.state_dict(),
+            "scaler": self.scaler.state_dict(),
         }
         write_whole(path, lambda partial: torch.save(data, partial))
 
@@ -111,6 +116,7 @@ class State:
             if self.mean is not self.model:
                 _fill(self.mean, data["mean"])
             self.optimiser.load_state_dict(data["optimiser"])
+            self.scaler.load_state_dict(data["scaler"])
             self.iteration, self.best = data["iteration"], data["best"]
             self.pending = list(data["pending"])
         except (

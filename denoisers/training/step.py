@@ -9,6 +9,7 @@ from torch.nn.parallel import DistributedDataParallel
 
 from denoisers.data import Batch
 from denoisers.training.objective import losses, mixed, on_device
+from denoisers.training.precision import autocast
 from denoisers.training.recipe import Training
 from denoisers.training.schedules import learning_rate
 from denoisers.training.state import State
@@ -59,24 +60,26 @@ def step(
     for number in range(parts):
         part = {name: t.tensor_split(parts)[number] for name, t in tensors.items()}
         with _communicates(network, number == parts - 1):
-            with torch.autocast(
-                device.type, torch.bfloat16, enabled=recipe.precision == "bfloat16"
-            ):
+            with autocast(recipe, device):
                 restored: Tensor = network(*(part[name] for name in inputs))
             loss = losses(restored, part["clean"], recipe).sum() / size
-            loss.backward()  # type: ignore[no-untyped-call]
+            state.scaler.scale(loss).backward()  # type: ignore[no-untyped-call]
         total += loss.detach()
     value = float(total)
+    state.scaler.unscale_(state.optimiser)
     gradients = [p.grad for p in state.model.parameters() if p.grad is not None]
     norm = nn.utils.get_total_norm(gradients)
-    if not (math.isfinite(value) and bool(norm.isfinite())):
+    # In float16 a gradient may overflow: the scale is halved and the batch moves nothing.
+    overflows = state.scaler.is_enabled() and state.scaler.get_scale() > 1
+    if not math.isfinite(value) or not (overflows or bool(norm.isfinite())):
         what = (
             f"loss is {value}" if not math.isfinite(value) else f"gradient's norm is {float(norm)}"
         )
         raise DivergedError(f"the {what} in iteration {state.iteration + 1}")
     if recipe.optimiser.clip is not None:
         nn.utils.clip_grads_with_norm_(state.model.parameters(), recipe.optimiser.clip, norm)
-    state.optimiser.step()
+    state.scaler.step(state.optimiser)
+    state.scaler.update()
     state.iteration += 1
     state.average(recipe.ema)
     return value

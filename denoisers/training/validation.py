@@ -12,6 +12,7 @@ import torch
 from denoisers.base import Denoiser
 from denoisers.data import Mixture
 from denoisers.inference.padding import pad_to_multiple
+from denoisers.training.precision import autocast
 from denoisers.training.recipe import Training
 from noisegen.metrics import WINDOW, psnr, ssim, to_8bit
 from noisegen.random import Stream, generator
@@ -82,12 +83,7 @@ class HeldOut:
             height, width = pictures["clean"].shape[:2]
             inputs = [_tensor(pictures[name], device) for name in self.inputs]
             inputs = [pad_to_multiple(tensor, model.multiple) for tensor in inputs]
-            with (
-                torch.inference_mode(),
-                torch.autocast(
-                    device.type, torch.bfloat16, enabled=self.recipe.precision == "bfloat16"
-                ),
-            ):
+            with torch.inference_mode(), autocast(self.recipe, device):
                 out = model(*inputs)[0, :, :height, :width]
             restored = out.float().permute(1, 2, 0).cpu().numpy()
             noisy, clean, result = (

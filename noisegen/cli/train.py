@@ -8,8 +8,8 @@ import click
 from noisegen.cli.options import RANGE, SETTING
 
 RUN_OPTIONS = (
-    "model", "data", "recipe_file", "settings", "val", "out", "device", "workers", "compiled",
-    "overwrite",
+    "model", "data", "recipe_file", "settings", "val", "out", "device", "workers", "processes",
+    "compiled", "overwrite",
 )  # fmt: skip
 """Options that are no keys of the training recipe."""
 
@@ -93,7 +93,12 @@ class DataType(click.ParamType):  # type: ignore[type-arg]
     default=2,
     show_default=True,
     metavar="W",
-    help="Threads that read ahead; the batches are the same.",
+    help="How many read ahead; the batches are the same.",
+)
+@click.option(
+    "--processes/--threads",
+    default=False,
+    help="What the workers are.  [default: threads]",
 )
 @click.option("--compile", "compiled", is_flag=True, help="Compile the network (torch.compile).")
 @click.option("--overwrite", is_flag=True, help="Begin anew where another run was.")
@@ -122,6 +127,7 @@ def command(**options: Any) -> None:
             val=options["val"],
             device=options["device"],
             workers=options["workers"],
+            processes=options["processes"],
             compiled=options["compiled"],
             overwrite=options["overwrite"],
             told=told,

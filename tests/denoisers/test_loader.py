@@ -1,5 +1,7 @@
 """The loader: the same batches whatever reads them, fresh noise where it is asked for."""
 
+from pathlib import Path
+
 import cv2
 import numpy as np
 import pytest
@@ -8,7 +10,13 @@ from denoisers.data import Cut, Loader, Mixture, open_data
 from denoisers.data.developed import FRESH
 from denoisers.data.grey import GreyData
 from denoisers.data.turns import ALL, HALF_TURN, MIRRORS, NONE, OTHER_SWAP, SWAP, turned
-from noisegen.errors import CorpusMismatchError, DamagedCorpusError, InputError, MissingDataError
+from noisegen.errors import (
+    CorpusMismatchError,
+    DamagedCorpusError,
+    InputError,
+    MissingDataError,
+    UnreadableFileError,
+)
 from tests.denoisers.conftest import make
 
 
@@ -37,6 +45,21 @@ def test_any_number_of_workers_gives_the_batches_of_none(corpus, lazy, workers, 
     for number in range(start, start + 9):  # more than an epoch of 48
         assert_equal(next(batches), own.batch(number))
     batches.close()
+
+
+def test_worker_processes_give_the_batches_of_none(lazy, photos, tmp_path):
+    for i in range(3):
+        for half in ("clean", "noisy"):
+            Path(tmp_path, f"{i}_{half}.png").write_bytes((photos / f"{'abc'[i]}.png").read_bytes())
+    own = loader(data(lazy, renoise=True), open_data(str(tmp_path)))
+    batches = own.batches(2, workers=2, processes=True)
+    for number in range(2, 8):
+        assert_equal(next(batches), own.batch(number))
+    batches.close()
+    (tmp_path / "1_noisy.png").write_bytes(b"no picture")
+    own = loader(open_data(str(tmp_path)))
+    with pytest.raises(UnreadableFileError, match=r"1_noisy\.png"):
+        next(own.batches(workers=1, processes=True))
 
 
 def test_an_epoch_shows_every_sample_as_often_as_its_weight_says(corpus, lazy):

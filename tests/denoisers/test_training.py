@@ -182,7 +182,7 @@ def test_the_running_mean_follows_the_weights(corpus):
         torch.testing.assert_close(mean, 0.75 * old + 0.25 * new.detach())
 
 
-@pytest.mark.parametrize("precision", ["float32", "bfloat16"])
+@pytest.mark.parametrize("precision", ["float32", "bfloat16", "float16"])
 def test_a_step_lowers_the_loss_of_its_batch(corpus, precision):
     batch = first_batch(corpus)
     own = small(precision=precision, optimiser={"lr": 1e-3})
@@ -190,6 +190,79 @@ def test_a_step_lowers_the_loss_of_its_batch(corpus, precision):
     found = [step(state, state.model, batch, own, ("noisy",)) for _ in range(20)]
     assert found[-1] < 0.9 * found[0]
     assert all(p.dtype == torch.float32 for p in state.model.parameters())
+
+
+def test_a_gradient_that_overflows_moves_nothing_but_the_scale(corpus):
+    batch = first_batch(corpus)
+    own = small(precision="float16", loss="squares")
+    state = State.begin(own, torch.device("cpu"))
+    state.scaler = torch.amp.GradScaler("cpu", init_scale=2.0**40)
+    before = [p.detach().clone() for p in state.model.parameters()]
+    assert np.isfinite(step(state, state.model, batch, own, ("noisy",)))
+    for old, new in zip(before, state.model.parameters(), strict=True):
+        assert torch.equal(old, new)
+    assert (state.iteration, state.scaler.get_scale()) == (1, 2.0**39)
+    for _ in range(40):
+        step(state, state.model, batch, own, ("noisy",))
+    assert any(
+        not torch.equal(old, new) for old, new in zip(before, state.model.parameters(), strict=True)
+    )
+
+
+def test_a_run_in_float16_goes_on_with_its_scale(corpus, tmp_path):
+    own = small(precision="float16")
+    state = State.begin(own, torch.device("cpu"))
+    step(state, state.model, first_batch(corpus), own, ("noisy",))
+    state.scaler.update(512.0)
+    state.save(tmp_path / "resume.pt")
+    other = State.begin(own, torch.device("cpu"))
+    other.load(tmp_path / "resume.pt")
+    assert other.scaler.get_scale() == 512.0
+
+
+def test_a_compiled_network_is_trained_and_saved_as_itself(corpus, tmp_path, monkeypatch):
+    compiled = []
+
+    def traced(network):
+        compiled.append(network)
+        return real(network, backend="eager")  # TorchDynamo, without a compiler of kernels
+
+    real = torch.compile
+    monkeypatch.setattr(torch, "compile", traced)
+    data = [(corpus.storage.url, 1.0)]
+    for name, on in (("plain", False), ("compiled", True)):
+        Run(small(), data, tmp_path / name, workers=0, device="cpu", compiled=on).train()
+    assert len(compiled) == 1
+    first, second = weights(tmp_path / "plain"), weights(tmp_path / "compiled")
+    assert first.keys() == second.keys()
+    for name, tensor in first.items():
+        torch.testing.assert_close(second[name], tensor)
+
+
+def test_tensorboard_gets_the_log_where_it_is_installed(corpus, tmp_path, monkeypatch):
+    written, opened = [], []
+
+    class SummaryWriter:
+        def __init__(self, folder, purge_step):
+            opened.append((folder, purge_step))
+
+        def add_scalar(self, name, value, iteration):
+            written.append((iteration, name, value))
+
+        def close(self):
+            opened.append("closed")
+
+    board = type(sys)("torch.utils.tensorboard")
+    board.SummaryWriter = SummaryWriter
+    monkeypatch.setitem(sys.modules, "torch.utils.tensorboard", board)
+    monkeypatch.setattr(journal, "find_spec", lambda name: name == "tensorboard")
+    train(tmp_path / "run", corpus)
+    assert opened == [(tmp_path / "run" / "tensorboard", 1), "closed"]
+    lines = [json.loads(s) for s in (tmp_path / "run" / "log.jsonl").read_text().splitlines()]
+    expected = [
+        (line["iteration"], n, v) for line in lines for n, v in line.items() if n != "iteration"
+    ]
+    assert written == expected
 
 
 # Runs
@@ -433,6 +506,17 @@ def test_a_recipe_written_is_a_recipe_read(tmp_path):
     with pytest.raises(RecipeError, match="cannot read the training recipe"):
         (tmp_path / "r.toml").write_text("= 3")
         recipe.read_table(tmp_path / "r.toml")
+
+
+def test_data_without_a_scene_to_train_on_takes_its_weight_along(corpus, tmp_path):
+    held = {s for i, s in enumerate(corpus.images.scenes) if corpus.images.split[i] == 1}
+    other = open_data(corpus.storage.url)
+    other = other.take([i for i, s in enumerate(other.scenes) if s in held])
+    train, _ = Mixture([other, open_data(corpus.storage.url)], (3, 5)).held_out()
+    assert train.weights == (5,)
+    written = Run(small(), [("x", 3.0), ("y", 5.0)], tmp_path)._written(train)
+    (entry,) = json.loads(written["data.json"])["data"]
+    assert (entry["weight"], entry["identity"]) == (5, corpus.recipe.sha256)
 
 
 def test_data_is_weighted_by_what_follows_the_colon(corpus, lazy, tmp_path):
