@@ -27,7 +27,6 @@ def uniforms(seed: int, epoch: int, index: Numbers) -> Uniforms:
     return out
 
 
-@lru_cache(maxsize=16)
 def permutation(seed: int, length: int, *key: int) -> Numbers:
     """Return the numbers below ``length`` in an order of their own for each key."""
     order = generator(seed, Stream.ORDER, *key).permutation(length)

@@ -1,5 +1,6 @@
 """Several data sets as one, each seen as often as its weight says."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -66,7 +67,7 @@ class Mixture:
         """
         bounds = np.cumsum((0, *self.shares))
         mixed = len(self.datasets) > 1
-        slots = permutation(seed, len(self), 0, epoch)[index] if mixed else index
+        slots = self._order(seed, len(self), 0, epoch)[index] if mixed else index
         which = np.searchsorted(bounds, slots, "right") - 1
         samples, visits = np.empty_like(slots), np.empty_like(slots)
         for number, data in enumerate(self.datasets):
@@ -74,11 +75,32 @@ class Mixture:
             step = slots[of_data] - bounds[number] + epoch * self.shares[number]
             visit, place = np.divmod(step, len(data))
             visits[of_data] = visit
-            samples[of_data] = [
-                permutation(seed, len(data), 1 + number, int(v))[p]
-                for v, p in zip(visit, place, strict=True)
-            ]
+            found = np.empty_like(place)
+            for v in np.unique(visit).tolist():
+                now = visit == v
+                found[now] = self._order(seed, len(data), 1 + number, v)[place[now]]
+            samples[of_data] = found
         return which, samples, visits
+
+    def _order(self, seed: int, length: int, number: int, time: int) -> Numbers:
+        """Return :func:`permutation`, kept as long as it may be asked for again.
+
+        Batches that are read ahead are of two epochs, and an epoch goes through a data set as often
+        as its weight says.
+        """
+        kept, key = self._kept[number], (seed, time)
+        order = kept.get(key)
+        if order is None:
+            order = kept[key] = permutation(seed, length, number, time)
+            room = 2 if number == 0 else 2 * math.ceil(self.weights[number - 1]) + 2
+            for old in list(kept)[:-room]:
+                kept.pop(old, None)
+        return order
+
+    @cached_property
+    def _kept(self) -> list[dict[tuple[int, int], Numbers]]:
+        """Orders of the mixture, and of each data set."""
+        return [{} for _ in range(1 + len(self.datasets))]
 
     def turns(self, number: int, augment: bool) -> Turns:
         """Return what may be done to the samples of a data set."""

@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 import pytest
 
-from denoisers.data import Cut, Loader, Mixture, open_data
+from denoisers.data import Cut, Loader, Mixture, mixture, open_data
 from denoisers.data.developed import FRESH
 from denoisers.data.grey import GreyData
 from denoisers.data.turns import ALL, HALF_TURN, MIRRORS, NONE, OTHER_SWAP, SWAP, turned
@@ -73,6 +73,25 @@ def test_an_epoch_shows_every_sample_as_often_as_its_weight_says(corpus, lazy):
             np.testing.assert_array_equal(np.bincount(samples, minlength=24), times)
     first, second = (seen[seen[:, 0] == epoch, 1:] for epoch in (0, 1))
     assert not np.array_equal(first, second), "epochs have orders of their own"
+
+
+def test_orders_are_drawn_once_an_epoch_however_many_data_there_are(corpus, monkeypatch):
+    drawn = []
+
+    def counted(*key):
+        drawn.append(key)
+        return real(*key)
+
+    real = mixture.permutation
+    monkeypatch.setattr(mixture, "permutation", counted)
+    opened = [data(corpus).take(range(first, first + 4)) for first in range(20)]
+    own = Mixture(opened, (1,) * 19 + (30,))
+    for start in range(0, 3 * len(own), 14):
+        epochs, index = np.divmod(np.arange(start, start + 14), len(own))
+        for epoch in np.unique(epochs).tolist():
+            own.items(0, epoch, index[epochs == epoch])
+    assert len(drawn) == len(set(drawn)), "none is drawn again"
+    assert sum(map(len, own._kept)) <= 2 + 19 * 4 + 62, "old ones are forgotten"
 
 
 def test_items_do_not_depend_on_the_size_of_a_batch(corpus):

@@ -439,6 +439,22 @@ def test_every_preset_trains_a_step(name, corpus, photos, tmp_path):
     assert card.options["channels"] == (1 if name == "adfnet-gray" else 3)
 
 
+def test_the_corpus_of_the_readmes_first_command_trains_adfnet(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    readme = Path(__file__).parents[2] / "README.md"
+    first = next(s for s in readme.read_text(encoding="utf-8").splitlines() if "&& noisegen" in s)
+    command = first.partition("&& noisegen ")[2].split()
+    assert command[-1] == "demo.zarr"
+    assert CliRunner().invoke(main, command).exit_code == 0
+    # All defaults but for the length: a step, and one picture to validate on.
+    command = ["train", "adfnet", "--data", "demo.zarr", "--device", "cpu", "--iterations", "1"]
+    command += ["--set", "validation.count=1"]
+    done = CliRunner().invoke(main, command)
+    assert done.exit_code == 0, done.output
+    assert "training recipe: adfnet-small" in done.output
+    assert (tmp_path / "runs" / "adfnet" / "best.safetensors").exists()
+
+
 def test_the_default_preset_is_said(corpus, tmp_path):
     command = ["train", "dncnn", "--data", corpus.storage.url, "--iterations", "1", "--patch", "16"]
     done = CliRunner().invoke(main, [*command, "--device", "cpu", "--out", str(tmp_path / "run")])
