@@ -5,10 +5,11 @@ Run ``python -m benchmarks.camera_jpeg FOLDER [OUT.json]``; the folder holds CC'
 Modeling and its Application to Image Denoising", CVPR 2016). It is not one of the benches that
 ``python -m benchmarks`` runs: its result is the preset.
 
-The mean of a pair is unprocessed, exposed by a full-frame camera at its higher gains and rendered.
-In every scene of one half (first, third, ...) the strengths of the finish are found whose noise
-comes nearest to that of ``real - mean``. Recipes that draw from their ranges over these scenes,
-rounded, are then tried on the scenes of the other half, in draws of their own, against the bounds
+The mean of a pair is unprocessed, exposed at the gain that makes the finished noise as strong as
+the real one, and rendered. In every scene of one half (first, third, ...) the strengths of the
+finish are found whose noise comes nearest to that of ``real - mean``. Recipes that draw from their
+ranges over these scenes, without the outermost of each, are then tried on the scenes of the other
+half, in the draws of their own whose noise is as strong as the real one, against the bounds
 ``lag 1`` 0.08 and ``green-blue`` 0.15 of the means over the scenes. Then the halves change places.
 The preset draws from the ranges over all scenes.
 """
@@ -16,6 +17,7 @@ The preset draws from the ranges over all scenes.
 import sys
 import tempfile
 from collections.abc import Sequence
+from dataclasses import dataclass
 from itertools import permutations
 from pathlib import Path
 
@@ -26,6 +28,7 @@ from scipy.optimize import minimize
 
 import pipelines
 from benchmarks import harness
+from benchmarks.matching import nearest, strength
 from noisegen.isp.finish import finish
 from noisegen.isp.parameters import FinishParameters
 from noisegen.isp.rendered_noise import YCBCR, luma_curve, rendered_noise
@@ -39,8 +42,8 @@ from pipelines.recipe import Recipe
 CHAIN = {key: value for key, value in presets.read("camera-jpeg").items() if key != "finish"}
 """What the preset does before the finish."""
 
-GAIN = (14.0, 26.0)
-"""The preset's camera at about ISO 3200 to 6400, as CC's are."""
+GAINS = (2.3, 3.3, 4.7, 6.6, 9.4, 13.3, 18.8, 26.5)
+"""Gains that the finish is fitted at, each half a stop above the last."""
 
 BOUNDS = {"lag 1": 0.08, "green-blue": 0.15}
 STRENGTHS = ("luma", "chroma", "sharpen")
@@ -50,7 +53,11 @@ measures hardly tell."""
 
 CROP = 320
 EVALUATIONS = 80
-DRAWS = 4
+ROUNDS = 3
+"""Times that the gain is chosen for the strengths found, and these are found for that gain."""
+
+CANDIDATES, DRAWS = 16, 4
+"""Draws of a tested scene, and those of them that are as strong as the real noise."""
 
 Floats = npt.NDArray[np.float64]
 
@@ -116,78 +123,96 @@ def _test(tested: Pairs, ranges: dict[str, tuple[float, float]], folder: Path) -
 
 def _fit(pairs: Pairs, folder: Path) -> list[dict[str, float]]:
     """Return the strengths whose noise is nearest to each pair's, and how near."""
-    corpus = _corpus(pairs, folder / "to fit", {"bits": 16})
-    names = list(corpus.images.names)
+    corpora = {
+        gain: _corpus(pairs, folder / str(gain), {"bits": 16, "gain": gain}) for gain in GAINS
+    }
+    names = list(corpora[GAINS[0]].images.names)
     found = []
     for pair in pairs:
         real = measures(pair.clean, pair.noisy)
-        sample = corpus[names.index(f"{pair.name}.png")]
-        start = [2.0, 2.0, 0.2]
-        best = minimize(
-            _distance,
-            start,
-            (corpus, sample, real),
-            method="Nelder-Mead",
-            bounds=STRONGEST,
-            options={"maxfev": EVALUATIONS},
-        )
-        strengths = zip(STRENGTHS, best.x, strict=True)
-        found.append({name: round(float(x), 2) for name, x in strengths})
-        found[-1]["squared distance"] = round(float(best.fun), 4)
+        level = strength(pair.clean[:CROP, :CROP], pair.noisy[:CROP, :CROP])
+        trials = {
+            gain: _Trial(one, one[names.index(f"{pair.name}.png")]) for gain, one in corpora.items()
+        }
+        strengths, before = np.array([2.0, 2.0, 0.2]), 0.0
+        for _ in range(ROUNDS):
+            gain = min(trials, key=lambda g: abs(strength(*trials[g](strengths)) - level))
+            if gain == before:
+                break
+            best = minimize(
+                _distance,
+                strengths,
+                (trials[gain], real),
+                method="Nelder-Mead",
+                bounds=STRONGEST,
+                options={"maxfev": EVALUATIONS},
+            )
+            strengths, before = best.x, gain
+        by_name = zip(STRENGTHS, strengths.tolist(), strict=True)
+        found.append({name: round(x, 2) for name, x in by_name})
+        found[-1] |= {"gain": before, "squared distance": round(float(best.fun), 4)}
     return found
 
 
-def _distance(
-    strengths: Floats, corpus: pipelines.Corpus, sample: pipelines.Sample, real: dict[str, float]
-) -> float:
+@dataclass(frozen=True)
+class _Trial:
+    """Finishes a sample of a corpus without a finish."""
+
+    corpus: pipelines.Corpus
+    sample: pipelines.Sample
+
+    def __call__(self, strengths: Floats) -> tuple[Picture, Picture]:
+        """Return the clean and the noisy picture, finished."""
+        luma, chroma, sharpen = strengths.tolist()
+        row, recipe = self.sample.row, self.corpus.recipe
+        isp = isp_parameters(row, recipe.demosaic, recipe.gamma)
+        level = rendered_noise(row["shot"], row["read"], isp)
+        parameters = FinishParameters(
+            luma=luma * level.luma,
+            chroma=chroma * level.chroma,
+            sharpen=sharpen,
+            sharpen_radius=1.0,
+            quality=98,
+            subsampling="4:2:2",
+            noise=luma_curve(row["shot"], row["read"], isp),
+        )
+        clean, noisy = (
+            finish(np.ascontiguousarray(self.sample.arrays[name][:CROP, :CROP]), parameters)
+            for name in ("clean", "noisy")
+        )
+        return clean, noisy
+
+
+def _distance(strengths: Floats, trial: _Trial, real: dict[str, float]) -> float:
     """Return the squared distance of a finished sample's measures from the real ones."""
-    luma, chroma, sharpen = strengths.tolist()
-    row = sample.row
-    isp = isp_parameters(row, corpus.recipe.demosaic, corpus.recipe.gamma)
-    level = rendered_noise(row["shot"], row["read"], isp)
-    parameters = FinishParameters(
-        luma=luma * level.luma,
-        chroma=chroma * level.chroma,
-        sharpen=sharpen,
-        sharpen_radius=1.0,
-        quality=98,
-        subsampling="4:2:2",
-        noise=luma_curve(row["shot"], row["read"], isp),
-    )
-    clean, noisy = (
-        finish(np.ascontiguousarray(sample.arrays[name][:CROP, :CROP]), parameters)
-        for name in ("clean", "noisy")
-    )
-    ours = measures(clean, noisy)
+    ours = measures(*trial(strengths))
     return sum((ours[name] - real[name]) ** 2 for name in real)
 
 
 def _try(pairs: Pairs, folder: Path, changes: dict[str, object]) -> list[dict[str, float]]:
-    """Return the measures of every draw of a recipe on some pairs' clean pictures."""
-    found = []
-    for seed in range(DRAWS):
-        corpus = _corpus(pairs, folder / str(seed), {"seed": seed, **changes})
-        for number in corpus.valid:
-            arrays = corpus[int(number)].arrays
-            found.append(measures(arrays["clean"], arrays["noisy"]))
-    return found
+    """Return the measures of draws of a recipe that are as strong as each pair's noise."""
+    corpus = _corpus(pairs, folder, {"per_image": CANDIDATES, **changes})
+    places = {f"{entry.name}.png": number for number, entry in enumerate(pairs.entries)}
+    samples = (corpus[number].arrays for number in nearest(pairs, corpus, places, DRAWS))
+    return [measures(arrays["clean"], arrays["noisy"]) for arrays in samples]
 
 
 def _corpus(pairs: Pairs, folder: Path, changes: dict[str, object]) -> pipelines.Corpus:
-    """Make a corpus of one sample, as large as it gets, of each clean picture."""
+    """Make a corpus of samples, as large as they get, of each clean picture."""
     (folder / "clean").mkdir(parents=True)
     edge = min(min(pair.clean.shape[:2]) for pair in pairs) // 2 * 2
     for pair in pairs:
         cv2.imwrite(str(folder / "clean" / f"{pair.name}.png"), pair.clean[..., ::-1])
-    options = {**CHAIN, "source": "folder", "patch": edge, "per_image": 1, "gain": GAIN}
+    options = {**CHAIN, "source": "folder", "patch": edge, "per_image": 1}
     recipe = Recipe(**{**options, **changes})
     pipelines.synthesize(recipe, str(folder / "corpus.zarr"), root=str(folder / "clean"))
     return pipelines.open(folder / "corpus.zarr")
 
 
 def _ranges(found: Sequence[dict[str, float]]) -> dict[str, tuple[float, float]]:
-    every = {name: [one[name] for one in found] for name in STRENGTHS}
-    return {name: (round(min(of), 1), round(max(of), 1)) for name, of in every.items()}
+    """Return the ranges of the strengths without the least and the greatest of each."""
+    every = {name: sorted(one[name] for one in found)[1:-1] for name in STRENGTHS}
+    return {name: (round(of[0], 1), round(of[-1], 1)) for name, of in every.items()}
 
 
 def _mean(every: Sequence[dict[str, float]]) -> dict[str, float]:

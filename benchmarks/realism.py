@@ -11,13 +11,15 @@ pair are finished; where it stores mosaics alone, they are rendered by the recip
 
 Two tables a set: of the first samples as they are drawn, and of those whose noise is as strong as
 the real noise at their place. How strong noise is depends on the ISO that one asks for, and says
-nothing of its kind.
+nothing of its kind. Where the real set has a camera of four scenes or more, a third table sets its
+other cameras of two scenes or more against that one: how far apart real cameras are.
 """
 
 import argparse
 import json
 import sys
 import tempfile
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -27,14 +29,14 @@ import numpy as np
 
 import pipelines
 from benchmarks import harness
+from benchmarks.matching import nearest
 from catalogs import noise_file
 from noisegen import picture
 from noisegen.errors import InputError, NoisegenError
 from pipelines import presets
 from pipelines.fit import choose, fit_pairs, licence, provenance
-from pipelines.pairs import Pairs, Picture, open_pairs
-from pipelines.realism.comparison import Comparison, compare
-from pipelines.realism.noise import noise_field
+from pipelines.pairs import Pairs, open_pairs
+from pipelines.realism.comparison import MIN_SCENES, Comparison, compare
 from pipelines.realism.table import markdown
 from pipelines.recipe import parse, read_table
 
@@ -77,10 +79,14 @@ def main() -> int:
     tables, numbers = [], {}
     try:
         for title, path in map(_titled, asked.real):
-            for how, found in _compared(title, path, names, asked).items():
-                heads = [title, *(name for name, _ in names)]
-                tables.append(f"### {title}, {how}\n\n{markdown(found, heads)}")
-                numbers[f"{title}, {how}"] = _numbers(found, heads)
+            real = open_pairs(path)
+            if asked.scenes:
+                part, _, parts = asked.scenes.partition("/")
+                real = choose(real, (int(part), int(parts)))
+            found = _compared(title, real, names, asked.seed) | _between_cameras(real, asked.seed)
+            for how, (heads, comparison) in found.items():
+                tables.append(f"### {title}, {how}\n\n{markdown(comparison, heads)}")
+                numbers[f"{title}, {how}"] = _numbers(comparison, heads)
     except NoisegenError as error:
         print(error, file=sys.stderr)
         return error.exit_code
@@ -97,28 +103,39 @@ def main() -> int:
 
 
 def _compared(
-    title: str, path: str, names: Sequence[tuple[str, str]], asked: argparse.Namespace
-) -> dict[str, Comparison]:
+    title: str, real: Pairs, names: Sequence[tuple[str, str]], seed: int
+) -> dict[str, tuple[list[str], Comparison]]:
     """Compare all that was asked for with one real set, as drawn and with matched levels."""
-    real = open_pairs(path)
-    if asked.scenes:
-        part, _, parts = asked.scenes.partition("/")
-        real = choose(real, (int(part), int(parts)))
+    heads = [title, *(name for name, _ in names)]
     with tempfile.TemporaryDirectory() as folder:
         root = Path(folder)
         places = _clean_halves(real, root / "clean")
         drawn, matched = [], []
         for number, (_, given) in enumerate(names):
-            data = _recipe(real, title, given, root / f"{number}.toml") | {"seed": asked.seed}
+            data = _recipe(real, title, given, root / f"{number}.toml") | {"seed": seed}
             out = root / f"{number}.zarr"
             pipelines.synthesize(parse(data, given), str(out), root=str(root / "clean"))
             corpus = pipelines.open(out)
             drawn.append(open_pairs(out).take(np.flatnonzero(corpus.table["index"] < TAKEN)))
-            matched.append(open_pairs(out).take(_nearest(real, corpus, places)))
+            matched.append(open_pairs(out).take(nearest(real, corpus, places, TAKEN)))
         return {
-            "as drawn": compare(real, drawn, seed=asked.seed),
-            "as strong as the real noise": compare(real, matched, seed=asked.seed),
+            "as drawn": (heads, compare(real, drawn, seed=seed)),
+            "as strong as the real noise": (heads, compare(real, matched, seed=seed)),
         }
+
+
+def _between_cameras(real: Pairs, seed: int) -> dict[str, tuple[list[str], Comparison]]:
+    """Compare the camera of most scenes with the others, where there are enough scenes."""
+    scenes = Counter({entry.scene: entry.camera for entry in real.entries}.values())
+    (first, most), *others = scenes.most_common()
+    heads = [first, *(camera for camera, count in others if camera and count >= 2)]
+    if not first or most < MIN_SCENES or len(heads) < 2:
+        return {}
+    one, *rest = (
+        real.take([i for i, entry in enumerate(real.entries) if entry.camera == camera])
+        for camera in heads
+    )
+    return {"camera against camera": (heads, compare(one, rest, seed=seed))}
 
 
 def _recipe(real: Pairs, title: str, given: str, file: Path) -> dict[str, Any]:
@@ -142,32 +159,6 @@ def _recipe(real: Pairs, title: str, given: str, file: Path) -> dict[str, Any]:
     if every.get("stage") == "raw":
         data["stage"] = "srgb"
     return data | common
-
-
-def _nearest(real: Pairs, corpus: pipelines.Corpus, places: dict[str, int]) -> list[int]:
-    """Return the samples of each picture whose noise is nearest to the real one in strength."""
-    names, table = corpus.images.names, corpus.table
-    off = np.empty(len(corpus))
-    for image, name in enumerate(names):
-        pair = real[places[name]]
-        for sample in np.flatnonzero(table["image"] == image).tolist():
-            arrays, (y, x) = corpus[sample].arrays, table[sample][["y", "x"]].tolist()
-            here = (slice(y, y + PATCH), slice(x, x + PATCH))
-            ours = _strength(arrays["clean"], arrays["noisy"])
-            off[sample] = abs(ours - _strength(pair.clean[here], pair.noisy[here]))
-    order = np.lexsort((off, table["image"])).reshape(len(names), CANDIDATES)
-    return np.sort(order[:, :TAKEN].ravel()).tolist()
-
-
-def _strength(clean: Picture, noisy: Picture) -> float:
-    """Return the logarithm of the noise's variance where few values are clipped, mean over RGB."""
-    noise = noise_field(clean, noisy)
-    squares = [
-        (noise.centred[..., c][noise.known[..., c]].astype(np.float64) ** 2).mean()
-        for c in range(clean.shape[2])
-        if noise.known[..., c].any()
-    ]
-    return float(np.mean(np.log(squares)))
 
 
 def _clean_halves(real: Pairs, folder: Path) -> dict[str, int]:
