@@ -122,6 +122,9 @@ def measure(folder: Path) -> dict[str, object]:
     results["lazy raw vs stored sRGB"] = against(
         loader_batches(small), loader_batches(raw), (20, 20)
     )
+    results["... neither turned"] = against(
+        loader_batches(small, augment=False), loader_batches(raw, augment=False), (20, 20)
+    )
     results["lazy raw, drawn anew, vs stored sRGB"] = against(
         loader_batches(small), loader_batches(raw, renoise=True), (20, 20)
     )

@@ -9,7 +9,7 @@ import numpy as np
 
 from denoisers.data.dataset import Arrays, Cut, Dataset, no_room
 from denoisers.data.draws import Numbers
-from denoisers.data.turns import put, turns_of
+from denoisers.data.turns import SWAPS, put, turns_of
 from noisegen.errors import MissingDataError
 from pipelines.corpus import Corpus
 from pipelines.store import SampleReader
@@ -75,17 +75,22 @@ class StoredData(CorpusData):
         rows = self.numbers[cut.samples].tolist()
         size = self.stored_patch
         corners = cut.corners((size, size), 2 if self.channels == 1 else 1).tolist()
-        whole = cut.patch == size and not cut.turns.any()
+        whole = cut.patch == size
         out: Arrays = {}
         for name in self.names:
             reader = self._readers[name]
-            if whole:
+            if whole and not cut.turns.any():
                 out[name] = reader.take(rows)
                 continue
-            pictures = reader.windows(rows, corners, cut.patch)
             out[name] = np.empty((len(rows), cut.patch, cut.patch, *reader.shape[3:]), reader.dtype)
-            for picture, turn, place in zip(pictures, cut.turns.tolist(), out[name], strict=True):
-                put(picture, turn, place)
+            items = zip(rows, corners, cut.turns.tolist(), out[name], strict=True)
+            for row, corner, turn, place in items:
+                if whole and not turn & SWAPS:  # mirrored where it is decoded, in the cache
+                    reader.take((row,), place[None])
+                    put(place, turn, place)
+                else:
+                    (picture,) = reader.windows((row,), (corner,), cut.patch)
+                    put(picture, turn, place)
         return out
 
     @cached_property

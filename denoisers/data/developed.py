@@ -58,8 +58,14 @@ class DevelopedData(CorpusData):
 
     def check_patch(self, patch: int) -> None:
         """See :meth:`Dataset.check_patch`."""
-        super().check_patch(patch)
         recipe = self.corpus.recipe
+        if self._margin and patch > self.stored_patch:
+            raise InputError(
+                f"{self.where}: samples of {recipe.patch} are developed to {self.stored_patch} "
+                "when noise is drawn anew, as rendering uses up their rim; give --patch "
+                f"{self.stored_patch} or less"
+            )
+        super().check_patch(patch)
         if patch != recipe.patch and recipe.finish.shrinks:
             raise InputError(
                 f"{self.where}: its recipe resizes patches, which are then developed whole; give "

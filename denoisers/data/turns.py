@@ -15,6 +15,9 @@ from pipelines.corpus import Corpus
 from pipelines.picture import AnyDeveloper, PictureDeveloper
 from pipelines.tile import Window
 
+SWAPS = 4
+"""The bit of a turn that swaps rows and columns."""
+
 ALL = tuple(range(8))
 MIRRORS = (0, 1, 2, 3)
 """Rows stay rows."""
@@ -46,14 +49,17 @@ def turned(picture: npt.NDArray[Any], turn: int) -> npt.NDArray[Any]:
 
 
 def put(picture: npt.NDArray[Any], turn: int, out: npt.NDArray[Any]) -> None:
-    """Write :func:`turned` of a picture to a contiguous array, ten times faster than NumPy does."""
+    """Write :func:`turned` of a picture to a contiguous array, ten times faster than NumPy does.
+
+    That array may be the picture itself, unless the turn swaps rows and columns.
+    """
     if turn & 3:
         mirrored = cv2.flip(picture, _FLIPS[turn & 3], None if turn & 4 else out)
     else:
         mirrored = picture
     if turn & 4:
         cv2.transpose(mirrored, out)
-    elif not turn:
+    elif not turn and out is not picture:
         out[:] = picture
 
 

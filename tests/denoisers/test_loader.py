@@ -9,7 +9,7 @@ import pytest
 from denoisers.data import Cut, Loader, Mixture, mixture, open_data
 from denoisers.data.developed import FRESH
 from denoisers.data.grey import GreyData
-from denoisers.data.turns import ALL, HALF_TURN, MIRRORS, NONE, OTHER_SWAP, SWAP, turned
+from denoisers.data.turns import ALL, HALF_TURN, MIRRORS, NONE, OTHER_SWAP, SWAP, put, turned
 from noisegen.errors import (
     CorpusMismatchError,
     DamagedCorpusError,
@@ -146,6 +146,31 @@ def test_crops_and_turns_are_alike_in_clean_and_noisy(corpus):
     assert len(corners) > 40
     # 48 draws of eight turns miss a given one with odds of (7/8)^48 = 0.16 %
     assert turns == set(ALL)
+
+
+@pytest.mark.parametrize("turn", ALL)
+@pytest.mark.parametrize(("shape", "dtype"), [((17, 17, 3), "uint8"), ((18, 18), "uint16")])
+def test_pictures_are_put_as_numpy_turns_them(turn, shape, dtype):
+    picture = np.random.default_rng(turn).integers(0, 255, (20, *shape[1:])).astype(dtype)[1:-1]
+    picture = picture[: shape[0]]
+    out = np.zeros(shape, dtype)
+    put(picture, turn, out)
+    np.testing.assert_array_equal(out, turned(picture, turn))
+    if turn < 4:
+        itself = picture.copy()
+        put(itself, turn, itself)
+        np.testing.assert_array_equal(itself, out)
+
+
+@pytest.mark.parametrize("turn", ALL)
+def test_whole_patches_are_turned_as_crops_are(corpus, turn):
+    opened = data(corpus)
+    every = np.arange(len(opened))
+    cut = Cut(every, np.zeros_like(every), 32, np.zeros((len(every), 2)), np.full_like(every, turn))
+    found = opened.read(cut)
+    for i, sample in enumerate(corpus.valid.tolist()):
+        for name, array in corpus[sample].arrays.items():
+            np.testing.assert_array_equal(found[name][i], turned(array, turn))
 
 
 def test_crops_reach_every_border(corpus):
@@ -463,6 +488,9 @@ def test_what_cannot_be_loaded_is_named(corpus, photos, tmp_path):
         open_data(str(tmp_path), ("clean",))
     with pytest.raises(MissingDataError, match="it has no 'guide', only clean, noisy"):
         data(corpus, names=("clean", "noisy", "guide"))
+    both = make(tmp_path / "both.zarr", stage="both", count=2, per_image=1)
+    with pytest.raises(InputError, match="32 are developed to 28 when noise is drawn anew"):
+        loader(data(both, renoise=True), patch=32)
     raw = make(tmp_path / "raw.zarr", stage="raw", count=2, per_image=1)
     with pytest.raises(InputError, match="train on one kind of data"):
         Mixture([data(corpus), data(raw)], (1, 1))
