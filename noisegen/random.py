@@ -51,6 +51,7 @@ class Stream(IntEnum):
     MIXUP = 22
     AWGN = 23
     HELD_OUT_AWGN = 24
+    PARITY = 25
     REALISM = 30
     STRENGTH = 32
     FINISH = 40

@@ -26,6 +26,7 @@ COMMANDS = {
     "train": "noisegen.cli.train:command",
     "evaluate": "noisegen.cli.evaluate:command",
     "denoise": "noisegen.cli.denoise:command",
+    "export": "noisegen.cli.export:command",
     "models": "noisegen.cli.models:command",
     "cameras": "noisegen.cli.cameras:command",
     "sources": "noisegen.cli.sources:command",
