@@ -1,5 +1,6 @@
 """Beginning a corpus: the skeleton, its description and the names of its images."""
 
+import textwrap
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -16,7 +17,7 @@ from pipelines import picture, prepare, schema
 from pipelines import recipe as recipes
 from pipelines.build import write_image_names
 from pipelines.corpus import Corpus
-from pipelines.picture import AnyDeveloper
+from pipelines.picture import AnyDeveloper, dark_of
 from pipelines.plan import Plan
 from pipelines.recipe import Recipe
 from pipelines.shard import Job
@@ -52,7 +53,12 @@ class Begun:
 
 
 def begin(
-    storage: Storage, recipe: Recipe, root: str | None, overwrite: bool, shard_mb: int
+    storage: Storage,
+    recipe: Recipe,
+    root: str | None,
+    overwrite: bool,
+    shard_mb: int,
+    dark_frames: str | None = None,
 ) -> Begun:
     """Return the corpus of a resolved recipe that is there, or begin one.
 
@@ -73,7 +79,7 @@ def begin(
         corpus = Corpus(storage)
         if _named(corpus):
             return Begun(corpus, False, ())
-    job = prepare.new_job(recipe, root, shard_mb)
+    job = prepare.new_job(recipe, root, shard_mb, dark_frames)
     if other:
         # Not before all that can be refused was checked: a mistyped root must not cost a corpus.
         remove(storage)
@@ -125,7 +131,7 @@ def _named(corpus: Corpus) -> bool:
 
 def _attributes(job: Job) -> dict[str, Any]:
     plan, entry = job.plan, sources.entry(job.recipe.source)
-    camera = job.camera
+    camera, dark = job.camera, dark_of(job.developer)
     return {
         "schema": recipes.SCHEMA,
         "recipe": job.recipe.to_json(),
@@ -140,6 +146,7 @@ def _attributes(job: Job) -> dict[str, Any]:
             "licence": camera.licence if camera else "the files' own",
         },
         **picture.attributes(job.recipe),
+        **({"dark_frames": [vars(frame) for frame in dark.frames]} if dark else {}),
         "warnings": list(_warnings(job)),
         "versions": {
             "noisegen": noisegen.__version__,
@@ -153,10 +160,13 @@ def _warnings(job: Job) -> tuple[str, ...]:
     """Return what the camera has to say about the extremes of the setting that was asked for."""
     if job.camera is None or job.recipe.on_picture:
         return ()
-    recipe = job.recipe
+    recipe, dark = job.recipe, dark_of(job.developer)
     found: dict[str, None] = {}
+    iso = None if recipe.iso == "as-shot" else recipe.iso
+    if dark:
+        taken = [dark.frames[number].iso for number in dark.usable]
+        iso = (min(taken), max(taken))
     for end in (0, 1):
-        iso = None if recipe.iso == "as-shot" else recipe.iso
         setting = {
             name: None if value is None else ends(value)[end]
             for name, value in (("iso", iso), ("gain", recipe.gain))
@@ -171,4 +181,5 @@ def _difference(existing: dict[str, Any], recipe: Recipe) -> str:
     old, new = recipes.json_data(existing["recipe"]), recipes.json_data(recipe.to_json())
     keys = sorted(k for k in old.keys() | new.keys() if old.get(k) != new.get(k))
     key = next((k for k in keys if not k.endswith("_file")), keys[0] if keys else "schema")
-    return f"{key} is {old.get(key)!r} there, {new.get(key)!r} here"
+    there, here = (textwrap.shorten(repr(data.get(key)), 200) for data in (old, new))
+    return f"{key} is {there} there, {here} here"

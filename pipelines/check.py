@@ -11,7 +11,7 @@ from noisegen.errors import DamagedCorpusError, UnreadableFileError
 from pipelines import prepare
 from pipelines.corpus import Corpus
 from pipelines.digest import sample_digest
-from pipelines.shard import ImageFacts, batches
+from pipelines.shard import ImageFacts, Job, batches
 from pipelines.store import decode_text, write_chunk
 
 
@@ -91,6 +91,7 @@ def verify(
     *,
     regenerate: int = 0,
     root: str | None = None,
+    dark_frames: str | None = None,
     forget: bool = False,
     on_shard: Callable[[int], None] | None = None,
 ) -> Verification:
@@ -104,6 +105,8 @@ def verify(
         How many valid samples are drawn, made again from the source, and compared.
     root
         Folder or URL of the source, for ``regenerate``.
+    dark_frames
+        Folder or URL of the dark frames, for ``regenerate``.
     forget
         Take damaged shards out of the manifest, so that the next run makes them again.
     on_shard
@@ -133,7 +136,10 @@ def verify(
             write_chunk(corpus.storage, spec, shard, np.zeros((1, 32), np.uint8))
     again = _choose(corpus, sound, regenerate)
     return Verification(
-        len(sound) + len(damaged), tuple(sorted(damaged)), again, _different(corpus, again, root)
+        len(sound) + len(damaged),
+        tuple(sorted(damaged)),
+        again,
+        _different(corpus, again, root, dark_frames),
     )
 
 
@@ -157,10 +163,12 @@ def _choose(corpus: Corpus, shards: list[int], wanted: int) -> tuple[int, ...]:
     return tuple(sorted(map(int, rng.choice(valid, min(wanted, len(valid)), replace=False))))
 
 
-def _different(corpus: Corpus, samples: tuple[int, ...], root: str | None) -> tuple[int, ...]:
+def _different(
+    corpus: Corpus, samples: tuple[int, ...], root: str | None, dark_frames: str | None
+) -> tuple[int, ...]:
     if not samples:
         return ()
-    job = prepare.job_of(corpus, root)
+    job = prepare.job_of(corpus, root, dark_frames)
     wanted, out = set(samples), []
     for shard in sorted({s // corpus.plan.rows_per_shard for s in samples}):
         number, problem = corpus.rows_of(shard).start, ""
@@ -176,13 +184,15 @@ def _different(corpus: Corpus, samples: tuple[int, ...], root: str | None) -> tu
                                 f"sample {number} cannot be made again: "
                                 f"{problem or 'its place or its noise is refused now'}"
                             )
-                        if not _same(corpus, number, row, item.tiles[patch]):
+                        if not _same(corpus, job, number, row, item.tiles[patch]):
                             out.append(number)
                     number += 1
     return tuple(out)
 
 
-def _same(corpus: Corpus, sample: int, row: np.void, tile: npt.NDArray[np.uint16]) -> bool:
-    fresh = corpus.developer.sample(row, tile, corpus.window(row))
+def _same(
+    corpus: Corpus, job: Job, sample: int, row: np.void, tile: npt.NDArray[np.uint16]
+) -> bool:
+    fresh = job.developer.sample(row, tile, corpus.window(row))
     stored = corpus[sample]
     return sample_digest(row, fresh) == sample_digest(stored.row, stored.arrays)

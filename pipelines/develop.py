@@ -5,7 +5,7 @@ corpus stores, so that what is computed when read equals what would have been st
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property, lru_cache
 from typing import Any, Literal, NamedTuple
 
@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from noisegen import cfa, random
+from noisegen.errors import MissingDataError
 from noisegen.isp.bulk import render
 from noisegen.isp.finish import finish as finished
 from noisegen.isp.finish import needed
@@ -39,6 +40,7 @@ from noisegen.sensor import (
 )
 from noisegen.sensor import models as noise_models
 from pipelines import finishing, parameters, shading
+from pipelines.dark import DarkFrames
 from pipelines.recipe import Recipe
 from pipelines.tile import Window, places
 
@@ -101,6 +103,14 @@ class Sensor:
         )
 
 
+def recorded(sensor: Sensor, recipe: Recipe) -> Sensor:
+    """Return the sensor whose noise the rows of a recipe's corpus record.
+
+    With dark frames that is shot noise, their mean, and normal read noise of their variance.
+    """
+    return replace(sensor, model="eld-gaussian") if recipe.dark_frames else sensor
+
+
 @dataclass(frozen=True)
 class Developer:
     """Makes the arrays of a sample.
@@ -111,10 +121,13 @@ class Developer:
         Its stage, bits, demosaic, gamma, border, amplify, finish and seed say what is made.
     sensor
         The camera's part that is the same for all samples.
+    dark
+        The recipe's dark frames; a corpus alone does not have them.
     """
 
     recipe: Recipe
     sensor: Sensor
+    dark: DarkFrames | None = None
 
     @cached_property
     def halo(self) -> int:
@@ -231,7 +244,7 @@ class Developer:
             gain=1 / ratio,
             clips_at=clips_at,
             read_includes=self.sensor.read_includes,
-            bodies=self._bodies(flat),
+            bodies=self._bodies(flat, tiles.shape[1]),
             present=self._present(flat),
         )
         if self.recipe.amplify:
@@ -247,10 +260,16 @@ class Developer:
             return None
         return Present(np.nan_to_num(rows["source_shot"]), np.nan_to_num(rows["source_read"]))
 
-    def _bodies(self, rows: npt.NDArray[np.void]) -> BodyBatch | None:
-        """Return the bodies of some samples; None where no term of them is on."""
-        figures = self.sensor.body
-        if not figures.on:
+    def _bodies(self, rows: npt.NDArray[np.void], size: int) -> BodyBatch | None:
+        """Return the bodies of samples whose tiles are of a size; None where no term is on."""
+        figures, dark = self.sensor.body, None
+        if self.recipe.dark_frames:
+            if self.dark is None:
+                raise MissingDataError(
+                    "noise of dark frames cannot be drawn without them; use what is stored"
+                )
+            dark = self.dark.tiles(rows, self.halo, size)
+        elif not figures.on:
             return None
         counter = body_counter(self.recipe, 0)
         return BodyBatch.at(
@@ -261,6 +280,7 @@ class Developer:
             (counter.key0, counter.key1),
             np.full(len(rows), counter.camera, np.uint32),
             rows["body"],
+            dark,
         )
 
     def _finish(self, row: np.void) -> FinishParameters:

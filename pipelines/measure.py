@@ -3,7 +3,8 @@
 Of mosaics the prediction is the model's formula, where nothing is clipped. Of pictures it is the
 model itself: fresh draws of it on the sample's own clean mosaic, developed like the sample, because
 a formula would not know what clipping, demosaicing and the tone curve do.
-Noise that was drawn on the picture is drawn on it afresh.
+Noise that was drawn on the picture is drawn on it afresh. In the place of dark frames, which a
+corpus does not hold, stands normal noise of their variance.
 Where no mosaic is stored it is got back from the clean picture, which knows nothing of colours that
 were clipped: in the deepest shadows of saturated colours the prediction is a little low. Nor does
 it know the patch's surroundings (a reflection stands in) and, where the finish shrank it, its
@@ -30,8 +31,9 @@ from pipelines.develop import (
     body_parameters,
     isp_parameters,
     noise_parameters,
+    recorded,
 )
-from pipelines.picture import PictureDeveloper
+from pipelines.picture import AnyDeveloper, PictureDeveloper
 from pipelines.tile import Window
 
 BINS = 24
@@ -124,8 +126,17 @@ def expected(corpus: Corpus, number: int, sample: Sample) -> npt.NDArray[Any]:
     quiet = row.copy()
     for name in ("shot", "read", "row", "bias", "source_shot", "source_read"):
         quiet[name] = 0
-    developer = replace(corpus.developer, sensor=Sensor("heteroscedastic", "adc", ()))
+    developer = replace(_afresh(corpus), sensor=Sensor("heteroscedastic", "adc", ()))
     return developer.sample(quiet, tile, window)["noisy"]
+
+
+def _afresh(corpus: Corpus) -> AnyDeveloper:
+    """Return what draws a corpus's noise anew: normal noise of their variance for dark frames."""
+    made = corpus.developer
+    if not isinstance(made, Developer) or not corpus.recipe.dark_frames:
+        return made
+    recipe = corpus.recipe.model_copy(update={"dark_frames": {}})
+    return replace(made, recipe=recipe, sensor=recorded(made.sensor, corpus.recipe))
 
 
 def _predicted(corpus: Corpus, row: np.void, quiet: npt.NDArray[Any]) -> npt.NDArray[np.float64]:
@@ -142,7 +153,7 @@ def _predicted(corpus: Corpus, row: np.void, quiet: npt.NDArray[Any]) -> npt.NDA
     ratio = float(row["exposure_ratio"]) if corpus.recipe.amplify else 1.0
     x = (quiet - zero) / (white - zero) / ratio
     levels = Levels(tuple(row["black"].tolist()), white, corpus.sensor.clips_at)
-    model = models.get(corpus.sensor.model)
+    model = models.get(recorded(corpus.sensor, corpus.recipe).model)
     body = body_parameters(row, corpus.sensor, levels)
     counter = body_counter(corpus.recipe, int(row["body"]))
     place = {"y": int(row["y"]), "x": int(row["x"])}
@@ -187,7 +198,7 @@ def _compare(
         for draw in range(DRAWS):
             fresh = row.copy()
             fresh["draw"] = FIRST_FRESH_DRAW + draw
-            draws.append(corpus.developer.sample(fresh, tile, window)["noisy"] - quiet)
+            draws.append(_afresh(corpus).sample(fresh, tile, window)["noisy"] - quiet)
     clean = sample.arrays["clean"].astype(np.float64) if is_reference(corpus, row) else quiet
     return clean, sample.arrays["noisy"].astype(np.float64), draws
 

@@ -15,6 +15,7 @@ from noisegen import random
 from noisegen.errors import InputError
 from noisegen.picture import PictureNoise, add_noise
 from noisegen.picture.parameters import Picture
+from pipelines.dark import DarkFrames
 from pipelines.develop import Arrays, Developer, Sensor, Tile
 from pipelines.recipe import PICTURE_PREFIX, Recipe
 from pipelines.tile import Window
@@ -119,6 +120,11 @@ def developer(recipe: Recipe, sensor: Sensor) -> AnyDeveloper:
         return Developer(recipe, sensor)
     found = noise_file.parse(recipe.noise_file, f"noise {recipe.noise}")
     return PictureDeveloper(recipe, sensor, found.noise)
+
+
+def dark_of(developer: AnyDeveloper) -> DarkFrames | None:
+    """Return the dark frames that a developer takes noise from, if any."""
+    return developer.dark if isinstance(developer, Developer) else None
 
 
 def with_noise_file(recipe: Recipe) -> Recipe:

@@ -1,7 +1,7 @@
 """From a recipe to a job: names looked up, everything checked before a byte is written."""
 
 import hashlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -16,10 +16,10 @@ from noisegen.errors import CorpusMismatchError, InputError, MissingDataError
 from noisegen.sensor import BodyFigures
 from noisegen.sensor import models as noise_models
 from noisegen.sensor.body import TERMS
-from pipelines import picture, unprocessing
+from pipelines import dark_folder, picture, unprocessing
 from pipelines import plan as plans
 from pipelines.corpus import Corpus
-from pipelines.develop import Sensor
+from pipelines.develop import Developer, Sensor
 from pipelines.picture import AnyDeveloper
 from pipelines.plan import Plan
 from pipelines.recipe import Recipe
@@ -32,18 +32,25 @@ VAL, TEST = 10, 10
 """Percent of the scenes in the splits "val" and "test"; the others are "train"."""
 
 
-def resolve(recipe: Recipe) -> Recipe:
-    """Return the recipe with its camera's file inside and its noise model named.
+def resolve(recipe: Recipe, dark_frames: str | None = None) -> Recipe:
+    """Return the recipe with its camera's file inside, its noise model and its dark frames named.
 
     A resolved recipe means the same on every machine and in every later version of the catalog's
     defaults.
+
+    Parameters
+    ----------
+    recipe
+        The recipe.
+    dark_frames
+        Folder or URL of the dark frames, where it draws from some.
 
     Raises
     ------
     NoisegenError
         If a name is unknown or the camera cannot give what is asked for.
     """
-    recipe = picture.with_noise_file(recipe)
+    recipe = dark_folder.with_frames(picture.with_noise_file(recipe), dark_frames)
     changes: dict[str, Any] = {}
     if recipe.camera.endswith(".toml") and recipe.camera_file is None:
         own = cameras.load(recipe.camera)
@@ -86,6 +93,7 @@ def resolve(recipe: Recipe) -> Recipe:
         )
     _check_terms(recipe, model)
     _check_body(recipe, camera)
+    dark_folder.check(recipe, camera, model, body(recipe, camera))
     return recipe.model_copy(update={**changes, "noise": model})
 
 
@@ -179,6 +187,8 @@ def developer(recipe: Recipe, camera: Camera | None) -> AnyDeveloper:
     )
     if recipe.clip == "published":
         clips_at = "black"
+    if recipe.dark_frames:
+        includes = ()  # what is recorded as read noise is the frames' own
     return picture.developer(recipe, Sensor(model, clips_at, includes, body(recipe, camera)))
 
 
@@ -193,7 +203,9 @@ class Layout:
     listed: tuple[ImageRef, ...] | None
 
 
-def layout(recipe: Recipe, root: str | None, shard_mb: int) -> Layout:
+def layout(
+    recipe: Recipe, root: str | None, shard_mb: int, dark_frames: str | None = None
+) -> Layout:
     """Plan a corpus that does not exist yet.
 
     Parameters
@@ -204,10 +216,15 @@ def layout(recipe: Recipe, root: str | None, shard_mb: int) -> Layout:
         Folder or URL of the source; None: the default.
     shard_mb
         Uncompressed pixels of a shard, in MB.
+    dark_frames
+        Folder or URL of the dark frames, where it draws from some.
     """
     entry = sources.entry(recipe.source)
     camera = target(recipe)
     made = developer(recipe, camera)
+    if recipe.dark_frames and camera is not None and isinstance(made, Developer):
+        edge = made.core + 2 * made.halo
+        made = replace(made, dark=dark_folder.survey(recipe, dark_frames, camera, edge))
     listed = None
     if entry.needs_root:
         source = sources.open(recipe.source, root, **recipe.source_options)
@@ -225,15 +242,15 @@ def layout(recipe: Recipe, root: str | None, shard_mb: int) -> Layout:
     return Layout(plan, camera, made, source, listed)
 
 
-def new_job(recipe: Recipe, root: str | None, shard_mb: int) -> Job:
+def new_job(recipe: Recipe, root: str | None, shard_mb: int, dark_frames: str | None = None) -> Job:
     """Plan a corpus that does not exist yet, and name its images; see :func:`layout`."""
-    made = layout(recipe, root, shard_mb)
+    made = layout(recipe, root, shard_mb, dark_frames)
     listed = made.source.images() if made.listed is None else made.listed
     refs = tuple(listed[i] for i in plans.spread(len(listed), made.plan.images))
     return Job(recipe, made.plan, made.source, refs, made.camera, made.developer)
 
 
-def job_of(corpus: Corpus, root: str | None) -> Job:
+def job_of(corpus: Corpus, root: str | None, dark_frames: str | None = None) -> Job:
     """Return the job that makes, or made, an existing corpus."""
     recipe = corpus.recipe
     names = corpus.images
@@ -245,11 +262,17 @@ def job_of(corpus: Corpus, root: str | None) -> Job:
     refs = tuple(
         ImageRef(name, scene) for name, scene in zip(names.names, names.scenes, strict=True)
     )
-    return Job(recipe, corpus.plan, source, refs, target(recipe), corpus.developer)
+    made = corpus.developer
+    if recipe.dark_frames and isinstance(made, Developer):
+        frames = dark_folder.of_corpus(recipe, dark_frames, corpus.attributes)
+        made = replace(made, dark=frames)
+    return Job(recipe, corpus.plan, source, refs, target(recipe), made)
 
 
 @lru_cache(maxsize=4)
-def opened(path: str, root: str | None, identity: str) -> tuple[Corpus, Job]:
+def opened(
+    path: str, root: str | None, dark_frames: str | None, identity: str
+) -> tuple[Corpus, Job]:
     """Return a corpus and its job, kept for the next shard that this process makes.
 
     The corpus's identity is asked for because a path may be overwritten while a worker lives.
@@ -259,7 +282,7 @@ def opened(path: str, root: str | None, identity: str) -> tuple[Corpus, Job]:
         raise CorpusMismatchError(
             f"{path}: overwritten with another recipe while it was being made"
         )
-    return corpus, job_of(corpus, root)
+    return corpus, job_of(corpus, root, dark_frames)
 
 
 def splits(scenes: list[str]) -> npt.NDArray[np.uint8]:
@@ -272,6 +295,11 @@ def splits(scenes: list[str]) -> npt.NDArray[np.uint8]:
 def absolute(path: str) -> str:
     """Return a path that means the same in every process of this machine; URLs stay."""
     return path if "://" in path or "::" in path else str(Path(path).expanduser().absolute())
+
+
+def absolute_or_none(path: str | None) -> str | None:
+    """Return :func:`absolute` of a path that may not be given."""
+    return absolute(path) if path else None
 
 
 def _generated(recipe: Recipe, root: str | None, images: int) -> Source:

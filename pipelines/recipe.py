@@ -38,6 +38,8 @@ PICTURE_KEYS = frozenset(
 
 Stage = Literal["srgb", "linear", "raw", "both"]
 
+Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+
 Term = Literal[
     "shot", "read", "row", "bias",
     "prnu", "green_imbalance", "dsnu", "dark_shading", "column_fpn", "column", "black_level_error",
@@ -101,6 +103,11 @@ class Recipe(Table):
     )
     count: Annotated[int, Field(ge=1, lt=1 << 32)] | None = Field(
         None, description="Patches in all."
+    )
+    dark_frames: dict[str, Sha256] = Field(
+        default_factory=dict,
+        description="Dark frames that stand for read, row and bias noise, by path in their folder "
+        "(--dark-frames DIR), with their SHA-256 (docs/dark-frames.md).",
     )
     select: Select = Field(Select(), description="Which places are taken (docs/select.md).")
     draws: Annotated[int, Field(ge=1, lt=1 << 24)] = Field(
@@ -168,6 +175,11 @@ class Recipe(Table):
             raise ValueError("demosaic, border: stage 'raw' is not rendered; leave them away")
         if self.bits is not None and self.stage in ("linear", "raw"):
             raise ValueError(f"bits: stage '{self.stage}' is stored in 16 bits; leave bits away")
+        if self.lazy and self.dark_frames:
+            raise ValueError(
+                "lazy: a corpus does not hold the dark frames that its noise would be computed of "
+                "when it is read; leave lazy away"
+            )
         self.finish.check_stage(self.stage, self.bits, self.border)
         if self.camera_file is not None and self.camera == "as-shot":
             raise ValueError("camera: 'as-shot' reads each file's own figures; give no camera_file")

@@ -21,6 +21,9 @@ from pipelines.store import clean_partials, open_store, remove, write_chunk
 EXAMPLES = 3
 """How many unusable images an error names."""
 
+Roots = tuple[str | None, str | None]
+"""Folders or URLs of the source and of the dark frames."""
+
 
 @dataclass(frozen=True)
 class Progress:
@@ -132,11 +135,16 @@ class DryRun:
         )
 
 
-def dry_run(recipe: Recipe, *, root: str | None = None, shard_mb: int = 128) -> DryRun:
+def dry_run(
+    recipe: Recipe,
+    *,
+    root: str | None = None,
+    dark_frames: str | None = None,
+    shard_mb: int = 128,
+) -> DryRun:
     """Plan a corpus and write nothing."""
-    made = prepare.layout(
-        prepare.resolve(recipe), prepare.absolute(root) if root else None, shard_mb
-    )
+    root, dark = prepare.absolute_or_none(root), prepare.absolute_or_none(dark_frames)
+    made = prepare.layout(prepare.resolve(recipe, dark), root, shard_mb, dark)
     patch_bytes = schema.bytes_per_patch(made.developer)
     plan = made.plan
     return DryRun(
@@ -155,6 +163,7 @@ def synthesize(
     client: Any | None = None,
     *,
     root: str | None = None,
+    dark_frames: str | None = None,
     part: tuple[int, int] = (1, 1),
     max_bad: float = 0.01,
     overwrite: bool = False,
@@ -173,6 +182,8 @@ def synthesize(
         A ``distributed.Client`` whose workers make the shards; None: this process does.
     root
         Folder or URL of the source; None: its default.
+    dark_frames
+        Folder or URL of dark frames, which stand for read noise; None: the model draws it.
     part
         ``(i, n)`` makes every n-th shard from the i-th on, i from 1 to n. All parts make one store
         and may run at the same time.
@@ -204,14 +215,15 @@ def synthesize(
         raise InputError(f"max_bad {max_bad}: a share from 0 to 1")
     if not str(out):
         raise InputError("out is empty: give the path or URL of the store")
-    recipe = prepare.resolve(recipe)
-    path, root = prepare.absolute(str(out)), prepare.absolute(root) if root else None
+    path, root = prepare.absolute(str(out)), prepare.absolute_or_none(root)
+    dark = prepare.absolute_or_none(dark_frames)
+    recipe = prepare.resolve(recipe, dark)
     if client is not None and path.startswith("memory:"):
         raise InputError(
             f"{out} lives in this process's memory, where no worker can write: use a path"
         )
     storage = open_store(path)
-    begun = begin(storage, recipe, root, overwrite, shard_mb)
+    begun = begin(storage, recipe, root, overwrite, shard_mb, dark)
     clean_partials(storage)
     corpus = begun.corpus
     shards = range(part[0] - 1, corpus.plan.shards, part[1])
@@ -219,7 +231,7 @@ def synthesize(
     total = sum(len(corpus.rows_of(s)) for s in shards)
     left = sum(len(corpus.rows_of(s)) for s in pending)
     made: list[ShardSummary] = []
-    with contextlib.closing(_work(corpus, path, root, client, pending)) as work:
+    with contextlib.closing(_work(corpus, path, (root, dark), client, pending)) as work:
         for summary in work:
             made.append(summary)
             problems |= {image: (line, mistake) for image, line, mistake in summary.problems}
@@ -275,16 +287,16 @@ def _pending(
 
 
 def _work(
-    corpus: Corpus, path: str, root: str | None, client: Any | None, pending: list[int]
+    corpus: Corpus, path: str, roots: Roots, client: Any | None, pending: list[int]
 ) -> Generator[ShardSummary, None, None]:
     """Make shards, here or in workers; a finished corpus does not ask for its source."""
     if not pending:
         return
     task: Callable[[int], ShardSummary | NoisegenError]
     if client is None:
-        task = functools.partial(build, prepare.job_of(corpus, root), corpus.storage)
+        task = functools.partial(build, prepare.job_of(corpus, *roots), corpus.storage)
     else:
-        task = functools.partial(_make_shard, path, root, corpus.identity())
+        task = functools.partial(_make_shard, path, roots, corpus.identity())
     with contextlib.closing(run(task, pending, client)) as results:
         for result in results:
             if isinstance(result, NoisegenError):
@@ -292,15 +304,13 @@ def _work(
             yield result
 
 
-def _make_shard(
-    path: str, root: str | None, identity: str, shard: int
-) -> ShardSummary | NoisegenError:
+def _make_shard(path: str, roots: Roots, identity: str, shard: int) -> ShardSummary | NoisegenError:
     """Make a shard in a worker, which opens corpus and source for itself.
 
     An expected error is returned, not raised: Dask would try it again and print its traceback.
     """
     try:
-        corpus, job = prepare.opened(path, root, identity)
+        corpus, job = prepare.opened(path, *roots, identity)
         return build(job, corpus.storage, shard)
     except NoisegenError as error:
         return error

@@ -4,7 +4,7 @@ Same arguments give the same bytes, in any order, in any process. Nothing here k
 workers or progress.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -21,7 +21,7 @@ from noisegen.sensor.body import TERMS
 from pipelines import finishing, parameters, rendered, selecting, source_noise
 from pipelines.develop import Arrays, isp_parameters
 from pipelines.frame import Frame, MosaicFrame, frame, perceptual_hash
-from pipelines.picture import AnyDeveloper, PictureDeveloper
+from pipelines.picture import AnyDeveloper, PictureDeveloper, dark_of
 from pipelines.plan import Piece, Plan
 from pipelines.recipe import Recipe
 from pipelines.tables import Range, ends
@@ -197,16 +197,19 @@ def _rows(
 def _expose(job: Job, rows: npt.NDArray[np.void], camera: Camera, iso: float | None) -> None:
     """Draw the camera's setting and noise, and the light, of each patch."""
     recipe, model = job.recipe, job.developer.sensor.model
-    iso_asked = iso if recipe.iso == "as-shot" else recipe.iso
+    iso_asked, dark = iso if recipe.iso == "as-shot" else recipe.iso, dark_of(job.developer)
     image, first = (int(rows[0, 0][name]) for name in ("image", "index"))
     numbers = range(first, first + len(rows))
     uniforms = random.uniforms(
         recipe.seed, random.Stream.CAMERA, image, items=numbers, each=UNIFORMS
     ).tolist()
     camera.check(model=model, iso=iso_asked, gain=recipe.gain)
+    isos: Sequence[float | Range | None] = [iso_asked] * len(rows)
+    if dark and recipe.iso != "as-shot":
+        isos = dark.draw_isos(recipe.seed, image, numbers)
     drawn = []
-    for u in uniforms:
-        state = camera.at(u, model=model, iso=iso_asked, gain=recipe.gain)
+    for u, asked in zip(uniforms, isos, strict=True):
+        state = camera.at(u, model=model, iso=asked, gain=recipe.gain)
         noise = state.parameters
         drawn.append(
             (
@@ -220,6 +223,8 @@ def _expose(job: Job, rows: npt.NDArray[np.void], camera: Camera, iso: float | N
     rows["exposure_ratio"] = _exposure_ratios(recipe, image, numbers)[:, None]
     rows["exposure_time"] = _exposure_times(job, image, numbers)[:, None]
     _switch_off(job, rows)
+    if dark:
+        dark.draw(recipe.seed, rows, job.developer.core, job.developer.halo)
 
 
 def _expose_all(
@@ -259,6 +264,8 @@ def _expose_all(
     if whole != piece.patches:
         every = parameters.empty(whole)[:, None]
         every["image"], every["index"] = piece.image, np.arange(whole)[:, None]
+        for field in ("cfa", "black", "white"):
+            every[field] = rows[field][0, 0]
         _expose(job, every, camera, iso)
         own = slice(piece.first, piece.first + piece.patches)
     if policy == "top-up":
@@ -409,6 +416,8 @@ def _own_iso(image: SourceImage, camera: Camera, job: Job, number: int) -> float
         camera.check(iso=iso)
     except InputError as error:
         raise InputError(f"{job.images[number].name}: {error}") from None
+    if dark := dark_of(job.developer):
+        dark.at(float(iso))
     return float(iso)
 
 

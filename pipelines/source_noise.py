@@ -20,7 +20,7 @@ from noisegen.sensor import Figures, Levels, estimate_noise, variances
 from noisegen.sensor import models as noise_models
 from noisegen.sensor.batch import QUANTISATION, Variances
 from noisegen.sensor.parameters import Planes
-from pipelines.develop import Sensor
+from pipelines.develop import Sensor, recorded
 from pipelines.recipe import Recipe
 from pipelines.tables.source_noise import SourceNoise
 
@@ -114,7 +114,7 @@ def too_strong(
     (n,) bool
         True in exposures that the picture is too noisy for.
     """
-    span, put_on = _put_on(rows, levels, sensor)
+    span, put_on = _put_on(rows, levels, recorded(sensor, recipe))
     ratio = rows["exposure_ratio"][:, None]
     at_black = ratio**2 * put_on.dark
     at_white = ratio * put_on.shot * span + at_black

@@ -38,6 +38,7 @@ __all__ = [
     "match",
     "names",
     "parse",
+    "wrote",
 ]
 
 AS_SHOT = "as-shot"
@@ -76,14 +77,16 @@ def match(make: str | None, model: str | None) -> Camera | None:
     Makes are compared by their first word ("NIKON CORPORATION", "Nikon"), both without regard to
     case. Where several files are of one model, the first by name is taken.
     """
+    every = (_load_name(name) for name in names())
+    return next((camera for camera in every if wrote(camera, make, model)), None)
+
+
+def wrote(camera: Camera, make: str | None, model: str | None) -> bool:
+    """Tell whether files with this EXIF make and model are a camera's; compared as in `match`."""
     if not make or not model:
-        return None
+        return False
     wanted = _words(make)[:1], " ".join(_words(model))
-    for name in names():
-        camera = _load_name(name)
-        if any(wanted == (_words(camera.make)[:1], " ".join(_words(m))) for m in camera.models):
-            return camera
-    return None
+    return any(wanted == (_words(camera.make)[:1], " ".join(_words(m))) for m in camera.models)
 
 
 def as_shot(metadata: "RawMetadata") -> Camera:

@@ -81,6 +81,11 @@ def open_corpus(corpus: Corpus, names: tuple[str, ...], *, renoise: bool = False
             f"{where}: stored {recipe.stage} pictures have no mosaic to draw noise on; make the "
             "corpus with --lazy or --stage both, or leave --renoise away"
         )
+    if renoise and recipe.dark_frames:
+        raise InputError(
+            f"{where}: its noise is that of dark frames, which a corpus does not hold; leave "
+            "--renoise away"
+        )
     if recipe.lazy or renoise:
         return DevelopedData(corpus, names, fresh=renoise)
     return StoredData(corpus, names)

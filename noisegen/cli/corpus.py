@@ -41,18 +41,25 @@ def status(store: str) -> None:
 )
 @click.option("--root", metavar="DIR", help="Folder or URL of the source, for --regenerate.")
 @click.option(
+    "--dark-frames", metavar="DIR", help="Folder or URL of the dark frames, for --regenerate."
+)
+@click.option(
     "--forget",
     is_flag=True,
     help="Forget damaged shards, so that the next synthesize makes them again.",
 )
-def verify(store: str, regenerate: int, root: str | None, forget: bool) -> None:  # fmt: skip
+def verify(
+    store: str, regenerate: int, root: str | None, dark_frames: str | None, forget: bool
+) -> None:
     """Compare every finished shard with its digest; exit with 1 if one is damaged."""
     import pipelines
     from noisegen.errors import DamagedCorpusError
     from pipelines import check
 
     corpus = pipelines.open(store)
-    found = check.verify(corpus, regenerate=regenerate, root=root, forget=forget)
+    found = check.verify(
+        corpus, regenerate=regenerate, root=root, dark_frames=dark_frames, forget=forget
+    )
     for shard, problem in found.damaged:
         click.echo(f"shard {shard}: {problem}")
     for sample in found.different:

@@ -8,8 +8,8 @@ import click
 from noisegen.cli.options import ASSIGNMENT, PART, RANGE, SETTING, RangeType
 
 RUN_OPTIONS = (
-    "out", "recipe_file", "settings", "root", "workers", "scheduler", "cluster", "parts", "max_bad",
-    "overwrite", "dry_run", "shard_mb",
+    "out", "recipe_file", "settings", "root", "dark_frames", "workers", "scheduler", "cluster",
+    "parts", "max_bad", "overwrite", "dry_run", "shard_mb",
 )  # fmt: skip
 """Options that say how a corpus is made; all others are keys of the recipe."""
 
@@ -77,6 +77,12 @@ RUN_OPTIONS = (
     metavar="N",
     help="Virtual bodies of the camera, with a fixed pattern each (--set body.prnu=0.01).  "
     "[default: 1]",
+)
+@click.option(
+    "--dark-frames",
+    metavar="DIR",
+    help="Raw files that the camera took with its lens covered, whose noise stands for read, row "
+    "and bias noise (docs/dark-frames.md).",
 )
 @click.option(
     "--gain", type=RANGE, help="Gain in DN per electron, or a range, for cameras without ISO."
@@ -189,9 +195,9 @@ def command(**options: Any) -> None:  # fmt: skip
     from pipelines.execution import executor
 
     recipe = _recipe(options)
-    out, root = options["out"], options["root"]
+    roots = {"root": options["root"], "dark_frames": options["dark_frames"]}
     if options["dry_run"]:
-        click.echo(run.dry_run(recipe, root=root, shard_mb=options["shard_mb"]).text())
+        click.echo(run.dry_run(recipe, **roots, shard_mb=options["shard_mb"]).text())
         return
     with (
         executor(options["workers"], options["scheduler"], options["cluster"]) as client,
@@ -199,9 +205,9 @@ def command(**options: Any) -> None:  # fmt: skip
     ):
         summary = run.synthesize(
             recipe,
-            out,
+            options["out"],
             client,
-            root=root,
+            **roots,
             part=options["parts"] or (1, 1),
             max_bad=options["max_bad"],
             overwrite=options["overwrite"],

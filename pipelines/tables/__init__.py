@@ -5,6 +5,7 @@ field of :class:`pipelines.recipe.Recipe`.
 """
 
 import json
+import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -101,7 +102,11 @@ def to_toml(data: Mapping[str, Any]) -> str:
 
 
 def _section(table: Mapping[str, Any]) -> Iterator[str]:
-    return (f"{k} = {_toml(v)}" for k, v in table.items() if not isinstance(v, dict))
+    return (f"{_bare(k)} = {_toml(v)}" for k, v in table.items() if not isinstance(v, dict))
+
+
+def _bare(key: str) -> str:
+    return key if re.fullmatch(r"[A-Za-z0-9_-]+", key) else _toml(key)
 
 
 def _keys(root: type[Table], names: list[str]) -> Iterator[str]:

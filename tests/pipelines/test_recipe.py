@@ -50,6 +50,7 @@ def test_every_field_changes_the_hash():
         "exposure_ratio": 10.0, "seed": 1, "preset": "published", "finish": {"quality": 90},
         "unprocess": {"exposure": 0.5}, "shading": {"k1": 0.5}, "body": {"prnu": 0.01}, "bodies": 2,
         "select": {"method": "stratified"}, "source_noise": {"policy": "ignore"},
+        "dark_frames": {"a b.dng": "0" * 64},
         "noise_file": 'model = "awgn"',
     }  # fmt: skip
     hashes = {base.sha256} | {Recipe(**{key: value}).sha256 for key, value in other.items()}
