@@ -108,7 +108,7 @@ def write(
     widths = (encode_text(names).shape[1], encode_text(scenes).shape[1])
     specs: list[ArraySpec] = [
         *schema.pixel_specs(developer, plan),
-        *schema.metadata_specs(plan).values(),
+        *schema.metadata_specs(plan, developer.recipe.shading.kept_bytes).values(),
         *schema.name_specs(plan, *widths),
     ]
     create(storage, specs, {MARK: attributes})

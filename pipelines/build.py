@@ -2,7 +2,7 @@
 
 import contextlib
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,12 +15,16 @@ from pipelines.plan import Plan
 from pipelines.schema import PROBLEM_BYTES, metadata_specs, pixel_specs
 from pipelines.shard import Batch, ImageFacts, Job, batches
 from pipelines.store import (
+    ArraySpec,
     ShardBuilder,
     Storage,
     encode_text,
     read_spec,
     write_chunk,
 )
+
+Specs = Mapping[str, ArraySpec]
+"""The arrays beside the pixels, by name."""
 
 
 @dataclass(frozen=True)
@@ -101,9 +105,10 @@ def store(
             digests += _store(item, builders, blank, lazy)
         written = sum(builder.finish() for builder in builders.values())
     table = parameters.table(b"".join(rows))
-    written += _write_parameters(storage, plan, table, shard)
-    written += _write_images(storage, plan, facts)
-    manifest = metadata_specs(plan)["manifest"]
+    beside = metadata_specs(plan, developer.recipe.shading.kept_bytes)
+    written += _write_parameters(storage, beside, table, shard)
+    written += _write_images(storage, beside, plan.images_per_shard, facts)
+    manifest = beside["manifest"]
     entry = np.frombuffer(digest.combined(digests), np.uint8)[None]
     written += write_chunk(storage, manifest, shard, entry)
     valid = int(table["valid"].sum())
@@ -163,8 +168,9 @@ def _store(
         yield digest.sample_digest(row, own)
 
 
-def _write_parameters(storage: Storage, plan: Plan, table: npt.NDArray[np.void], shard: int) -> int:
-    specs = metadata_specs(plan)
+def _write_parameters(
+    storage: Storage, specs: Specs, table: npt.NDArray[np.void], shard: int
+) -> int:
     return sum(
         write_chunk(
             storage,
@@ -176,7 +182,7 @@ def _write_parameters(storage: Storage, plan: Plan, table: npt.NDArray[np.void],
     )
 
 
-def _write_images(storage: Storage, plan: Plan, facts: list[ImageFacts]) -> int:
+def _write_images(storage: Storage, specs: Specs, own: int, facts: list[ImageFacts]) -> int:
     """Write the rows of the shard's images, a chunk of them at a time.
 
     Shards that share an image write the same bytes.
@@ -189,7 +195,9 @@ def _write_images(storage: Storage, plan: Plan, facts: list[ImageFacts]) -> int:
         "perceptual_hash": _bytes([fact.perceptual_hash for fact in facts]),
         "problem": encode_text([_short(fact.problem) for fact in facts], PROBLEM_BYTES),
     }
-    specs, own = metadata_specs(plan), plan.images_per_shard
+    if (kept := specs.get("images/shading")) is not None:
+        width = kept.shape[1]
+        columns["shading"] = _bytes([fact.shading.ljust(width, b"\0") for fact in facts])
     return sum(
         write_chunk(storage, specs[f"images/{name}"], facts[at].image // own, rows[at : at + own])
         for name, rows in columns.items()

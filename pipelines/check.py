@@ -8,10 +8,12 @@ import numpy.typing as npt
 
 from noisegen import random
 from noisegen.errors import DamagedCorpusError, UnreadableFileError
+from noisegen.isp.shading import Shading
 from pipelines import prepare
 from pipelines.corpus import Corpus
 from pipelines.digest import sample_digest
-from pipelines.shard import ImageFacts, Job, batches
+from pipelines.picture import AnyDeveloper
+from pipelines.shard import ImageFacts, batches, of_image
 from pipelines.store import decode_text, write_chunk
 
 
@@ -171,10 +173,12 @@ def _different(
     job = prepare.job_of(corpus, root, dark_frames)
     wanted, out = set(samples), []
     for shard in sorted({s // corpus.plan.rows_per_shard for s in samples}):
-        number, problem = corpus.rows_of(shard).start, ""
+        number, problem, developer = corpus.rows_of(shard).start, "", job.developer
         for item in batches(job, shard):
             if isinstance(item, ImageFacts):
                 problem = item.problem
+                own = Shading.from_bytes(item.shading) if item.shading else None
+                developer = of_image(job, own).developer
                 continue
             for patch, rows in enumerate(item.rows):
                 for row in rows:
@@ -184,15 +188,19 @@ def _different(
                                 f"sample {number} cannot be made again: "
                                 f"{problem or 'its place or its noise is refused now'}"
                             )
-                        if not _same(corpus, job, number, row, item.tiles[patch]):
+                        if not _same(corpus, developer, number, row, item.tiles[patch]):
                             out.append(number)
                     number += 1
     return tuple(out)
 
 
 def _same(
-    corpus: Corpus, job: Job, sample: int, row: np.void, tile: npt.NDArray[np.uint16]
+    corpus: Corpus,
+    developer: AnyDeveloper,
+    sample: int,
+    row: np.void,
+    tile: npt.NDArray[np.uint16],
 ) -> bool:
-    fresh = job.developer.sample(row, tile, corpus.window(row))
+    fresh = developer.sample(row, tile, corpus.window(row))
     stored = corpus[sample]
     return sample_digest(row, fresh) == sample_digest(stored.row, stored.arrays)

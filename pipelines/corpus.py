@@ -3,7 +3,7 @@
 import hashlib
 import json
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -13,10 +13,12 @@ import numpy.typing as npt
 
 from noisegen import __version__
 from noisegen.errors import CorpusMismatchError, DamagedCorpusError, MissingDataError
+from noisegen.isp.shading import Shading
 from pipelines import digest, parameters, picture
 from pipelines import recipe as recipes
-from pipelines.develop import Arrays, Sensor
+from pipelines.develop import Arrays, Developer, Sensor
 from pipelines.parameters import PARAMETERS
+from pipelines.picture import AnyDeveloper
 from pipelines.plan import Plan
 from pipelines.schema import array_names, metadata_specs, pixel_specs
 from pipelines.store import (
@@ -96,11 +98,13 @@ class Corpus:
             )
             self.plan = Plan(**self.attributes["plan"])
             self.sensor = Sensor.from_json(self.attributes["sensor"])
-            self.developer = picture.developer(self.recipe, self.sensor)
+            developer = picture.developer(self.recipe, self.sensor)
         except (KeyError, TypeError, ValueError) as error:
             raise DamagedCorpusError(
                 f"{self.storage.url}: its description is damaged ({error}); make the corpus again"
             ) from error
+        self.developer = self.equip(developer)
+        self._own_shadings: dict[int, Shading] = {}
         self._readers: dict[str, SampleReader] = {}
         self._damaged_entries: list[int] = []
 
@@ -227,7 +231,7 @@ class Corpus:
         images = range(pieces[0].image, pieces[-1].image + 1)
         facts = {
             name: self.reader(name).rows(images.start, images.stop)
-            for name in metadata_specs(self.plan)
+            for name in metadata_specs(self.plan, self.recipe.shading.kept_bytes)
             if name.startswith("images/")
         }
         return dict(zip(images, decode_text(facts["images/problem"]), strict=True))
@@ -310,6 +314,30 @@ class Corpus:
         except DamagedCorpusError:
             return False
         return True
+
+    def equip(self, developer: AnyDeveloper) -> AnyDeveloper:
+        """Return a developer that knows what is recorded of this corpus's lenses."""
+        if self.recipe.shading.mode != "file" or not isinstance(developer, Developer):
+            return developer
+        return replace(developer, own_shading=self.own_shading)
+
+    def own_shading(self, image: int) -> Shading:
+        """Return the lens shading that an image's file records.
+
+        Raises
+        ------
+        DamagedCorpusError
+            If it is not what was written.
+        """
+        if image not in self._own_shadings:
+            try:
+                kept = Shading.from_bytes(self.reader("images/shading")[image].tobytes())
+            except ValueError as error:
+                raise DamagedCorpusError(
+                    f"{self.storage.url}: images/shading {image} is damaged ({error})"
+                ) from error
+            self._own_shadings[image] = kept
+        return self._own_shadings[image]
 
     def reader(self, name: str) -> SampleReader:
         """Return the reader of one array."""

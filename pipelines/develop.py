@@ -123,11 +123,14 @@ class Developer:
         The camera's part that is the same for all samples.
     dark
         The recipe's dark frames; a corpus alone does not have them.
+    own_shading
+        Gives the shading that an image's file records, where the recipe takes that.
     """
 
     recipe: Recipe
     sensor: Sensor
     dark: DarkFrames | None = None
+    own_shading: shading.OwnShading | None = None
 
     @cached_property
     def halo(self) -> int:
@@ -310,6 +313,7 @@ class Developer:
         dtype = np.uint8 if recipe.depth == 8 and recipe.stage != "linear" else np.uint16
         out = np.empty((len(rows), patch, patch, 3), dtype)
         core = (halo, halo, patch, patch)
+        # Of a shading that is a file's own NaN is recorded, which is not 0 either.
         if not recipe.finish.is_on and not rows["shading"].any():
             for run in parameters.alike(rows, *_RENDERING):
                 frame = _size(sizes[run.start])
@@ -361,7 +365,7 @@ class Developer:
             stage="linear" if linear else "srgb",
             border=recipe.border,
             cut=cut,
-            shading=shading.of_row(row, frame, self.halo),
+            shading=shading.of_row(row, recipe.shading, self.own_shading, frame, self.halo),
             out=out,
         )
 

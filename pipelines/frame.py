@@ -24,8 +24,7 @@ from noisegen.sensor import Levels
 from pipelines import source_noise
 from pipelines.develop import matrix3
 from pipelines.recipe import Recipe
-from pipelines.shading import Coefficients, local
-from pipelines.shading import draw as draw_shading
+from pipelines.shading import Lens, lens_of
 from pipelines.source_noise import UNKNOWN, OwnNoise
 from pipelines.tile import Window
 from pipelines.unprocessing import Unprocessing, draw
@@ -49,8 +48,8 @@ class Frame(ABC):
         Gains of R, G, B; the smallest is 1.
     cam_to_xyz
         (3, 3) matrix from white-balanced camera RGB to XYZ.
-    shading
-        Coefficients of the lens shading that the ISP makes up for.
+    lens
+        The lens, whose shading the ISP makes up for.
     """
 
     height: int
@@ -59,7 +58,7 @@ class Frame(ABC):
     levels: Levels
     white_balance: tuple[float, float, float]
     cam_to_xyz: Matrix
-    shading: Coefficients
+    lens: Lens
 
     @abstractmethod
     def tile(self, window: Window, tone: float) -> npt.NDArray[Any]:
@@ -187,11 +186,8 @@ class PictureFrame(Frame):
             encoded=self.encoded,
             exposure=self.unprocessing.exposure,
             tone=self.unprocessing.curve,
-            shading=local(
-                self.shading,
-                (self.height, self.width),
-                window.y - window.halo,
-                window.x - window.halo,
+            shading=self.lens.at(
+                (self.height, self.width), window.y - window.halo, window.x - window.halo
             ),
         )
 
@@ -218,7 +214,7 @@ def frame(image: SourceImage, camera: Camera, recipe: Recipe, number: int) -> Fr
     number
         The image's row in the corpus.
     """
-    levels, shading = camera.levels, draw_shading(recipe, number)
+    levels, lens = camera.levels, lens_of(recipe, image, number)
     height, width = image.pixels.shape[:2]
     if image.raw is not None:
         raw = image.raw
@@ -241,7 +237,7 @@ def frame(image: SourceImage, camera: Camera, recipe: Recipe, number: int) -> Fr
             levels,
             gains,
             cam_to_xyz,
-            shading,
+            lens,
             mosaic,
             raw,
             own,
@@ -255,7 +251,7 @@ def frame(image: SourceImage, camera: Camera, recipe: Recipe, number: int) -> Fr
         levels,
         _normalised(unprocessing.color.white_balance),
         np.asarray(unprocessing.color.cam_to_xyz),
-        shading,
+        lens,
         image.pixels,
         image.kind == "srgb",
         recipe,

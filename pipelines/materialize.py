@@ -45,7 +45,7 @@ def materialize(corpus: Corpus, out: str, *, shard_mb: int = 128) -> int:
     if not corpus.recipe.lazy:
         raise InputError(f"{corpus.storage.url} is stored already; there is nothing to compute")
     recipe = corpus.recipe.model_copy(update={"lazy": False})
-    developer = picture.developer(recipe, corpus.sensor)
+    developer = corpus.equip(picture.developer(recipe, corpus.sensor))
     old = corpus.plan
     size = schema.bytes_per_patch(developer)
     plan = plans.make(recipe, old.images, old.per_image, old.patches, size, shard_mb << 20)
@@ -98,4 +98,5 @@ def _facts(corpus: Corpus, image: int) -> ImageFacts:
         value("perceptual_hash").tobytes(),
         decode_text(value("problem")[None])[0],
         rejected=int(value("rejected")),
+        shading=value("shading").tobytes() if corpus.recipe.shading.kept_bytes else b"",
     )

@@ -266,7 +266,13 @@ def _unprocessed(
         white,
         parameters,
         encoded=not linear,
-        shading=shading.of_row(row, (window.height, window.width), window.halo),
+        shading=shading.of_row(
+            row,
+            recipe.shading,
+            developer.own_shading,
+            (window.height, window.width),
+            window.halo,
+        ),
     )
 
 

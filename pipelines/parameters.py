@@ -42,7 +42,7 @@ class Parameter:
         return tuple(LENGTHS[dim] for dim in self.dims)
 
 
-LENGTHS = {"plane": 4, "color": 3, "camera_color": 3, "xyz": 3, "radial": 3}
+LENGTHS = {"plane": 4, "color": 3, "camera_color": 3, "xyz": 3, "radial": 3, "axis": 2}
 """Lengths of the named dimensions. ``plane`` is R, G in red rows, B, G in blue rows."""
 
 _F8, _U4 = "float64", "uint32"
@@ -79,6 +79,7 @@ PARAMETERS: tuple[Parameter, ...] = (
     Parameter("strength", _F8, (), "1", "factor on the noise of the picture; NaN: not on it"),
     Parameter("exposure_ratio", _F8, (), "1", "light of the clean over light of the noisy picture"),
     Parameter("shading", _F8, ("radial",), "1", "k of the gain 1 + k1 r^2 + k2 r^4 + k3 r^6"),
+    Parameter("shading_centre", _F8, ("axis",), "1", "its centre (y, x), the frame being 1 by 1"),
     Parameter("wb", _F8, ("color",), "1", "white balance gains, the smallest is 1"),
     Parameter("cam_to_xyz", _F8, ("xyz", "camera_color"), "1", "balanced camera RGB to XYZ"),
     Parameter("ccm", _F8, ("color", "camera_color"), "1", "balanced camera RGB to linear sRGB"),

@@ -18,7 +18,7 @@ from pipelines.develop import matrix3
 from pipelines.frame import Frame
 from pipelines.frame import frame as mosaic_frame
 from pipelines.recipe import Recipe
-from pipelines.shading import NONE
+from pipelines.shading import Lens
 from pipelines.source_noise import OwnNoise
 from pipelines.tile import Window
 
@@ -147,7 +147,7 @@ def frame(image: SourceImage, camera: Camera, recipe: Recipe, number: int) -> Re
             inner.levels,
             inner.white_balance,
             inner.cam_to_xyz,
-            inner.shading,
+            inner.lens,
             recipe,
             inner,
         )
@@ -166,7 +166,7 @@ def frame(image: SourceImage, camera: Camera, recipe: Recipe, number: int) -> Re
         Levels((0.0,) * 4, white),
         (1.0, 1.0, 1.0),
         color.inverse(color.xyz_to_srgb("D65")),
-        NONE,
+        Lens(),
         recipe,
         image.pixels,
     )

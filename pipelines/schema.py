@@ -1,6 +1,7 @@
 """The arrays of a corpus: names, shapes, shards, dimensions and units."""
 
 import math
+from dataclasses import replace
 from functools import lru_cache
 
 from noisegen.cfa import PHASES
@@ -54,9 +55,12 @@ def array_names(developer: AnyDeveloper) -> tuple[str, ...]:
 
 
 @lru_cache
-def metadata_specs(plan: Plan) -> dict[str, ArraySpec]:
-    """Return the arrays that shards write beside their pixels, by name."""
-    specs = (*_params(plan), *_image_facts(plan), _manifest(plan))
+def metadata_specs(plan: Plan, shading_bytes: int) -> dict[str, ArraySpec]:
+    """Return the arrays that shards write beside their pixels, by name.
+
+    ``shading_bytes`` are kept of each image's own shading; 0: there is no such array.
+    """
+    specs = (*_params(plan), *_image_facts(plan, shading_bytes), _manifest(plan))
     return {spec.name: spec for spec in specs}
 
 
@@ -144,8 +148,10 @@ def _params(plan: Plan) -> tuple[ArraySpec, ...]:
     return tuple(specs)
 
 
-def _image_facts(plan: Plan) -> tuple[ArraySpec, ...]:
+def _image_facts(plan: Plan, shading_bytes: int) -> tuple[ArraySpec, ...]:
     own = plan.images_per_shard
+    text = "lens shading that its file records (noisegen.isp.shading.Shading.to_bytes)"
+    shading = _image_spec(plan, "shading", "uint8", shading_bytes, own, text)
     return (
         _image_spec(plan, "height", "uint32", 0, own, "height of the frame; 0: not usable"),
         _image_spec(plan, "width", "uint32", 0, own, "width of the frame"),
@@ -153,6 +159,7 @@ def _image_facts(plan: Plan) -> tuple[ArraySpec, ...]:
         _image_spec(plan, "perceptual_hash", "uint8", 8, own, "difference hash (dHash)"),
         _image_spec(plan, "rejected", "uint32", 0, own, "patches left out: its own noise"),
         _image_spec(plan, "problem", "uint8", PROBLEM_BYTES, own, "why it is not usable, UTF-8"),
+        *((replace(shading, compressed=True),) if shading_bytes else ()),
     )
 
 

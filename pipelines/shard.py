@@ -5,7 +5,7 @@ workers or progress.
 """
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -17,9 +17,10 @@ from catalogs.sources import ImageRef, Source, SourceImage
 from noisegen import cfa, random
 from noisegen.errors import InputError, RecipeError, UnreadableFileError
 from noisegen.isp import color
+from noisegen.isp.shading import Shading
 from noisegen.sensor.body import TERMS
 from pipelines import finishing, parameters, rendered, selecting, source_noise
-from pipelines.develop import Arrays, isp_parameters
+from pipelines.develop import Arrays, Developer, isp_parameters
 from pipelines.frame import Frame, MosaicFrame, frame, perceptual_hash
 from pipelines.picture import AnyDeveloper, PictureDeveloper, dark_of
 from pipelines.plan import Piece, Plan
@@ -65,7 +66,8 @@ class ImageFacts:
 
     ``kind`` is that of its pixels (:class:`catalogs.sources.SourceImage`), empty if it was not
     read. ``rejected`` counts the patches of the whole image that are left out because the image
-    itself is too noisy for them (:mod:`pipelines.source_noise`).
+    itself is too noisy for them (:mod:`pipelines.source_noise`). ``shading`` is what its file
+    records of its lens, where the recipe takes that (:class:`noisegen.isp.shading.Shading`).
     """
 
     image: int
@@ -78,6 +80,7 @@ class ImageFacts:
     warnings: tuple[str, ...] = ()
     kind: str = ""
     rejected: int = 0
+    shading: bytes = b""
 
 
 @dataclass(frozen=True)
@@ -115,11 +118,19 @@ def split(developer: AnyDeveloper, patches: int) -> Iterator[slice]:
     return (slice(first, min(first + step, patches)) for first in range(0, patches, step))
 
 
+def of_image(job: Job, own: Shading | None) -> Job:
+    """Return the job of one image whose file records a shading of its own, if one is taken."""
+    if own is None or not isinstance(job.developer, Developer):
+        return job
+    return replace(job, developer=replace(job.developer, own_shading=lambda _: own))
+
+
 def _piece(job: Job, piece: Piece) -> Iterator[ImageFacts | Batch]:
     try:
         image = job.source.read(job.images[piece.image])
         camera = job.camera or _as_shot(image, job.images[piece.image].name)
         make = rendered.frame if job.recipe.on_picture else frame
+        _check_lens(job, image, piece.image)
         picture = make(image, camera, job.recipe, piece.image)
         _check_size(picture, job, piece.image, image.pixels.shape)
         iso = _own_iso(image, camera, job, piece.image)
@@ -142,7 +153,9 @@ def _piece(job: Job, piece: Piece) -> Iterator[ImageFacts | Batch]:
         warnings=warnings,
         kind=image.kind,
         rejected=rejected,
+        shading=picture.lens.own.to_bytes() if picture.lens.own else b"",
     )
+    job = of_image(job, picture.lens.own)
     _draw_finish(job, rows)
     for run in parameters.alike(rows[:, 0], "valid"):
         some = rows[run]
@@ -314,7 +327,7 @@ def _known(job: Job, image: int, picture: Frame) -> bytes:
     own = picture.clean_noise
     row["source_shot"], row["source_read"] = own.shot, own.read
     row["source_origin"] = source_noise.ORIGINS.index(own.origin)
-    row["shading"] = picture.shading
+    row["shading"], row["shading_centre"] = picture.lens.k, picture.lens.centre
     row["body"] = _body(job.recipe, image)
     row["wb"], row["cam_to_xyz"] = picture.white_balance, picture.cam_to_xyz
     row["ccm"] = color.multiply(color.xyz_to_srgb("D65"), picture.cam_to_xyz)
@@ -428,6 +441,14 @@ def _stretched(camera: Camera, job: Job, number: int, iso: float | None) -> tupl
     rng = random.generator(job.recipe.seed, random.Stream.CAMERA, number, 0)
     state = camera.draw(rng, model=job.developer.sensor.model, iso=iso)
     return tuple(f"{job.images[number].name}: {line}" for line in state.warnings)
+
+
+def _check_lens(job: Job, image: SourceImage, number: int) -> None:
+    if job.recipe.shading.mode == "file" and image.raw is None:
+        raise InputError(
+            f"{job.images[number].name} is a picture, which records no lens shading; give "
+            "shading.k1 and the like, or take it out of the folder"
+        )
 
 
 def _check_size(picture: Frame, job: Job, number: int, shape: tuple[int, ...]) -> None:

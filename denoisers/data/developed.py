@@ -44,7 +44,9 @@ class DevelopedData(CorpusData):
         if not (recipe.lazy or recipe.on_picture):
             self._tiles = "raw_clean" if recipe.stage == "both" else "clean"
             self._margin = halo + halo % 2  # the CFA's period
-        if fresh:
+        # Gain maps of files stay as they are: what they are for is turned when it is developed.
+        self._turns_tiles = fresh and recipe.shading.mode != "file"
+        if self._turns_tiles:
             self.turns = turns_of(corpus, noisy=False)
         self._developers = {recipe.patch: corpus.developer}
         self._period = 1 if recipe.on_picture else 2
@@ -94,7 +96,7 @@ class DevelopedData(CorpusData):
         tiles = self._cut_tiles(
             numbers, first - halo * bool(self._margin), developer.core + 2 * halo
         )
-        if self.fresh and turns.any():
+        if self._turns_tiles and turns.any():
             tiles = turn_places(rows, sizes, tiles, turns, developer)
             turns = np.zeros_like(turns)
         arrays = developer.batch(rows[:, None], tiles, sizes)

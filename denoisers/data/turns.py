@@ -98,11 +98,14 @@ def turn_places(
     for bit, axis, name in ((1, 1, "x"), (2, 0, "y")):
         mirrored = (turns & bit) > 0
         even = sizes[mirrored, axis] // 2 * 2
+        centre = rows["shading_centre"][mirrored, axis] * sizes[mirrored, axis]
+        rows["shading_centre"][mirrored, axis] = np.clip((even - centre) / even, 0, 1)
         rows[name][mirrored] = even - core - rows[name][mirrored]
         sizes[mirrored, axis] = even
     swapped = (turns & 4) > 0
     rows["y"][swapped], rows["x"][swapped] = rows["x"][swapped], rows["y"][swapped]
     sizes[swapped] = sizes[swapped][:, ::-1]
+    rows["shading_centre"][swapped] = rows["shading_centre"][swapped][:, ::-1]
     for name in ("black", "shot", "read", "bias"):
         rows[name][swapped] = rows[name][swapped][:, [0, 3, 2, 1]]
     rows["cfa"] = _TURNED_PHASES[turns, rows["cfa"]]

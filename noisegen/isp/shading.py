@@ -14,6 +14,7 @@ Adobe, "Digital Negative (DNG) Specification", 1.7.1.0, chapter 7: FixVignetteRa
 """
 
 import math
+import struct
 from dataclasses import dataclass
 
 import numpy as np
@@ -176,6 +177,36 @@ class Shading:
         radial = 1.0 if self.radial is None else self.radial.greatest
         return radial * (1.0 if self.maps is None else float(self.maps.gains.max()))
 
+    def to_bytes(self) -> bytes:
+        """Return the shading as bytes that :meth:`from_bytes` turns back; zeros may follow them."""
+        radial, maps = self.radial or _FLAT, self.maps
+        points, grid = ((0, 0), (0.0, 0.0, 1.0, 1.0))
+        if maps is not None:
+            points, grid = maps.points, (*maps.origin, *maps.spacing)
+        head = _PACKED.pack(self.radial is not None, *points, *radial.k, *radial.centre, *grid)
+        return head + (b"" if maps is None else maps.gains.astype("<f4").tobytes())
+
+    @classmethod
+    def from_bytes(cls, data: bytes) -> "Shading":
+        """Turn :meth:`to_bytes` back.
+
+        Raises
+        ------
+        ValueError
+            If the bytes are no shading's.
+        """
+        try:
+            has_radial, rows, columns, *values = _PACKED.unpack_from(data)
+        except struct.error as error:
+            raise ValueError(f"no lens shading: {error}") from None
+        maps = None
+        if rows:
+            gains = np.frombuffer(data, "<f4", 4 * rows * columns, _PACKED.size)
+            origin, spacing = (values[7], values[8]), (values[9], values[10])
+            maps = GainMaps(gains.reshape(4, rows, columns), origin, spacing)
+        radial = Radial(tuple(values[:TERMS]), (values[5], values[6])) if has_radial else None
+        return cls(radial, maps)
+
     def at(self, frame: tuple[int, int], y: int = 0, x: int = 0) -> "LocalShading":
         """Return the shading of a mosaic whose first pixel is at (y, x) of a frame."""
         return LocalShading(self, frame, y, x)
@@ -245,6 +276,8 @@ class LocalShading:
 
 
 _FLAT = Radial((0.0,))
+
+_PACKED = struct.Struct("<3I11d")  # radial or not, points, five k, centre, origin, spacing
 
 NO_MAPS: npt.NDArray[np.float32] = np.empty((2, 2, 0, 0), np.float32)
 """Gain maps by position of a shading that has none."""

@@ -333,3 +333,19 @@ def test_gains_of_a_corner_and_of_the_centre():
 def test_wrong_input_is_named(make, message):
     with pytest.raises(InputError, match=message):
         make()
+
+
+@given(shading=shadings())
+def test_bytes_give_the_shading_back(shading):
+    again = Shading.from_bytes(shading.to_bytes() + b"\0" * 9)
+    assert again.radial == shading.radial
+    assert (again.maps is None) == (shading.maps is None)
+    if again.maps is not None and shading.maps is not None:
+        np.testing.assert_array_equal(again.maps.gains, shading.maps.gains)
+        assert again.maps.origin == shading.maps.origin
+        assert again.maps.spacing == shading.maps.spacing
+
+
+def test_bytes_of_nothing_are_refused():
+    with pytest.raises(ValueError, match="no lens shading"):
+        Shading.from_bytes(b"\0" * 20)

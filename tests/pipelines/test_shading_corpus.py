@@ -33,18 +33,29 @@ def make(out, root, **recipe):
 
 
 def test_coefficients_are_drawn_once_an_image_from_their_ranges(grey, tmp_path):
-    corpus = make(tmp_path / "a.zarr", grey, shading={"k1": (0.5, 1.0), "k3": 0.25})
+    table = {"k1": (0.5, 1.0), "k3": 0.25}
+    corpus = make(tmp_path / "a.zarr", grey, shading=table)
     drawn = corpus.table["shading"].reshape(2, 40, 3)
     assert (drawn == drawn[:, :1]).all()
     assert ((drawn[..., 0] >= 0.5) & (drawn[..., 0] <= 1)).all()
     assert drawn[0, 0, 0] != drawn[1, 0, 0]
     assert (drawn[..., 1:] == [0, 0.25]).all()
+    moved = make(tmp_path / "b.zarr", grey, shading=table | {"centre_x": (0.4, 0.6)}).table
+    np.testing.assert_array_equal(moved["shading"], corpus.table["shading"])
+    centres = moved["shading_centre"].reshape(2, 40, 2)
+    assert (centres == centres[:, :1]).all()
+    assert (centres[..., 0] == 0.5).all()
+    assert ((centres[..., 1] >= 0.4) & (centres[..., 1] <= 0.6)).all()
+    assert centres[0, 0, 1] != centres[1, 0, 1]
 
 
-def test_the_mosaic_is_darker_where_the_lens_loses_light(grey, tmp_path):
-    corpus = make(tmp_path / "a.zarr", grey, stage="raw", shading=STRONG)
+@pytest.mark.parametrize("centre", [(0.5, 0.5), (0.4, 0.58)])
+def test_the_mosaic_is_darker_where_the_lens_loses_light(grey, tmp_path, centre):
+    table = {**STRONG, "centre_y": centre[0], "centre_x": centre[1]}
+    corpus = make(tmp_path / "a.zarr", grey, stage="raw", shading=table)
     flat = make(tmp_path / "b.zarr", grey, stage="raw")
-    cy, cx, scale = Radial((0.0,)).scale((SIDE, SIDE))
+    assert (corpus.table["shading_centre"] == centre).all()
+    cy, cx, scale = Radial((0.0,), centre).scale((SIDE, SIDE))
     offsets = np.arange(32) + 0.5
     for number in range(0, 80, 7):
         row = corpus.table[number]
@@ -141,7 +152,10 @@ def test_workers_parts_and_shards_of_any_size_make_the_same(made, small, tmp_pat
     [
         ("shading.k1=-1", "shading.k1: -1 is not from 0 to 8"),
         ("shading.k2=3-1", "shading.k2: the range 3-1 runs backwards"),
-        ("shading.k4=1", "unknown key 'shading.k4'; [shading] has k1, k2, k3"),
+        ("shading.k4=1", "unknown key 'shading.k4'; [shading] has mode, k1, k2, k3, centre_y"),
+        ("shading.centre_y=0.4", "shading.centre_y: the radial model has no coefficient"),
+        ("shading.centre_x=1.5", "shading.centre_x: 1.5 is not from 0 to 1"),
+        ("shading.mode=maps", "shading.mode: Input should be 'radial' or 'file'"),
     ],
 )
 def test_bad_input_is_one_line(tmp_path, setting, line):
