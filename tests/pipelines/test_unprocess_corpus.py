@@ -78,6 +78,34 @@ def test_the_record_and_the_picture_give_the_mosaic(of_photos, photos):
         assert (family == "s-curve") == (pivot == pivot)
 
 
+def test_the_record_of_a_scene_linear_picture_gives_its_mosaic(tmp_path):
+    """Light and exposure are drawn, up to where the sensor clips; there is no curve to undo."""
+    table = {**EVERYTHING["unprocess"], "exposure": (0.25, 8.0)}
+    recipe = Recipe(
+        source_options={"size": 96, "seed": 3}, patch=32, per_image=4, count=12, stage="raw",
+        camera="SonyA7R", unprocess=table,
+    )  # fmt: skip
+    pipelines.synthesize(recipe, str(tmp_path / "c.zarr"))
+    corpus = pipelines.open(tmp_path / "c.zarr")
+    source = sources.open("deadleaves", None, size=96, seed=3, count=3)
+    pictures = [source.read(ref).pixels for ref in source.images()]
+    for i in map(int, corpus.valid):
+        row = corpus[i].row
+        y, x = int(row["y"]), int(row["x"])
+        expected = unprocess(
+            pictures[int(row["image"])][y : y + 32, x : x + 32],
+            cfa.PHASES[int(row["cfa"])],
+            row["black"],
+            float(row["white"]),
+            IspParameters(tuple(row["wb"]), tuple(map(tuple, row["cam_to_xyz"]))),
+            encoded=False,
+            exposure=float(row["exposure"]),
+        )
+        np.testing.assert_array_equal(corpus[i].arrays["clean"], expected)
+    assert (corpus.table["source_tone"] == 0).all()
+    assert np.isnan(corpus.table["source_tone_strength"]).all()
+
+
 def test_the_patches_of_an_image_share_its_light(of_photos):
     table = of_photos(**EVERYTHING).table
     for name in ("temperature", "exposure", "source_tone_strength", "tone", "wb", "ccm"):
