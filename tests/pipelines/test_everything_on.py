@@ -180,7 +180,7 @@ def test_a_sample_is_the_crop_of_its_finished_frame(photos):
                 isp,
                 bits=16,
                 cut=(halo, halo, *size),
-                shading=shading.of_row(corner, size, halo),
+                shading=shading.of_row(corner, made.shading, None, size, halo),
             )
             expected = finish(rendered, after)[y : y + PATCH, x : x + PATCH]
             np.testing.assert_array_equal(found.arrays[name][0], expected)

@@ -42,7 +42,7 @@ def two_levels(bright, dark, width=1008):
     camera = cameras.load("GP")
     black, white = camera.levels.black[0], camera.levels.white
     codes = tuple(round(black + x * (white - black)) for x in (bright, dark))
-    unshaded = shading.draw(Recipe(), 0)
+    unshaded = shading.Lens()
     return TwoLevels(8, width, "RGGB", camera.levels, (1, 1, 1), np.eye(3), unshaded, codes)
 
 
