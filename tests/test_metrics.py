@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from skimage.metrics import peak_signal_noise_ratio, structural_similarity
 
 from noisegen import metrics
 from noisegen.errors import InputError
@@ -69,6 +70,42 @@ def test_ssim_laws(seed):
     assert metrics.ssim(x, y) < 1
     scaled = metrics.ssim(100 * x, 100 * y, 100)
     assert metrics.ssim(x, y) == pytest.approx(scaled, abs=1e-9)
+
+
+def structured(shape):
+    """Return edges, gradients and fine stripes, and the same blurred, darkened and noisy."""
+    row, column = np.mgrid[: shape[0], : shape[1]]
+    planes = [row / shape[0], (row + column) % 2, np.hypot(row - 20, column - 15) < 12]
+    x = np.stack([planes[(channel + 2) % 3] for channel in range(3)], -1).astype(float)
+    x = x if len(shape) == 3 else x.mean(-1)
+    blurred = sum(np.roll(x, shift, (0, 1)) for shift in ((0, 0), (0, 1), (1, 0), (1, 1))) / 4
+    noise = np.random.default_rng(5).normal(0, 0.05, x.shape)
+    return x, np.clip(0.9 * blurred + noise, 0, 1)
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16, np.float64])
+@pytest.mark.parametrize("shape", [(37, 48), (48, 37, 3), (11, 11, 3)])
+@pytest.mark.parametrize("content", ["random", "structured"])
+def test_psnr_and_ssim_are_those_of_scikit_image(content, shape, dtype):
+    """To 1e-12 dB and 1e-12: both compute in float64, in another order."""
+    x, y = pair(shape, 6, dtype) if content == "random" else structured(shape)
+    peak = 1 if dtype is np.float64 else np.iinfo(dtype).max
+    if x.dtype != dtype:
+        x, y = (np.rint(a * peak).astype(dtype) for a in (x, y))
+    assert metrics.psnr(x, y) == pytest.approx(
+        peak_signal_noise_ratio(y, x, data_range=peak), abs=1e-12
+    )
+    # The window of 11 pixels is scikit-image's for this sigma; it, too, leaves the border out.
+    theirs = structural_similarity(
+        x,
+        y,
+        gaussian_weights=True,
+        sigma=1.5,
+        use_sample_covariance=False,
+        data_range=peak,
+        channel_axis=-1 if len(shape) == 3 else None,
+    )
+    assert metrics.ssim(x, y) == pytest.approx(theirs, abs=1e-12)
 
 
 def test_equal_pictures_have_no_noise():
