@@ -57,7 +57,7 @@ def test_every_array_has_dimension_names_units_and_a_description(corpus):
     arrays = {
         name: node for name, node in group.members(max_depth=None) if isinstance(node, zarr.Array)
     }
-    assert len(arrays) == len(corpus.stored_names) + len(PARAMETERS) + 8 + 1
+    assert len(arrays) == len(corpus.stored_names) + len(PARAMETERS) + 9 + 1
     for name, array in arrays.items():
         assert array.metadata.dimension_names is not None
         assert all(array.metadata.dimension_names), name
