@@ -68,6 +68,7 @@ class Field(IntEnum):
     SHOT_DARK = 4
     COLUMN = 5
     FRAME = 6
+    DITHER = 8
     PICTURE_1 = 16
     PICTURE_2 = 17
     PICTURE_3 = 18

@@ -13,8 +13,9 @@ from catalogs.camera import Camera
 from catalogs.sources import SourceImage
 from noisegen import cfa, random
 from noisegen.isp import color
-from noisegen.isp.bulk import unprocess
+from noisegen.isp.bulk import linear, unprocess
 from noisegen.isp.parameters import IspParameters
+from noisegen.kernels.dither import dither
 from noisegen.kernels.levels import bin2, requantise
 from noisegen.kernels.statistics import mosaic_statistics
 from noisegen.kernels.tiles import cut
@@ -167,6 +168,8 @@ class PictureFrame(Frame):
     encoded: bool
     recipe: Recipe
     unprocessing: Unprocessing
+    number: int
+    shrink: int
 
     def tile(self, window: Window, tone: float) -> npt.NDArray[np.uint16]:
         """Return the mosaic that a camera would have made of what the picture shows."""
@@ -177,19 +180,52 @@ class PictureFrame(Frame):
             gamma=self.recipe.gamma,
             alpha=tone if self.encoded else 0.0,
         )
+        exposure, curve = self.unprocessing.exposure, self.unprocessing.curve
+        picture = self._codes(window)
+        if self.shrink > 1:
+            picture = self._spread(
+                linear(picture, parameters, exposure=exposure, tone=curve, shrink=self.shrink),
+                window,
+            )
+            exposure = 1.0
         return unprocess(
-            window.cut(self.picture),
+            picture,
             self.phase,
             self.levels.black,
             self.levels.white,
             parameters,
-            encoded=self.encoded,
-            exposure=self.unprocessing.exposure,
-            tone=self.unprocessing.curve,
+            encoded=self.encoded and self.shrink == 1,
+            exposure=exposure,
+            tone=curve,
             shading=self.lens.at(
                 (self.height, self.width), window.y - window.halo, window.x - window.halo
             ),
         )
+
+    def _codes(self, window: Window) -> npt.NDArray[Any]:
+        """Return what a window is made of, dithered where it has 8 bits.
+
+        Of a picture that is averaged this is the part inside the frame, at full size.
+        """
+        dithers = self.recipe.source_noise.dither and self.picture.dtype == np.uint8
+        if self.shrink == 1 and not dithers:
+            return window.cut(self.picture)
+        (rows, columns), (top, left), step = window.inside, window.corner, self.shrink
+        height, width = rows.stop - rows.start, columns.stop - columns.start
+        y, x = step * top, step * left
+        part: npt.NDArray[Any] = self.picture[y : y + step * height, x : x + step * width]
+        if dithers:
+            part = dither(part, random.counter(self.recipe.seed, self.number), y, x)
+        return part if step > 1 else self._spread(part, window)
+
+    @staticmethod
+    def _spread(part: npt.NDArray[Any], window: Window) -> npt.NDArray[Any]:
+        """Return a tile of its part inside the frame: the rest is reflected after all draws."""
+        size = window.patch + 2 * window.halo
+        tile = np.empty((size, size, 3), part.dtype)
+        tile[window.inside] = part
+        window.reflect(tile)
+        return tile
 
     def record(self, rows: npt.NDArray[np.void]) -> None:
         """Write down how the picture was unprocessed."""
@@ -244,6 +280,8 @@ def frame(image: SourceImage, camera: Camera, recipe: Recipe, number: int) -> Fr
             rounded,
         )
     unprocessing = draw(recipe, camera, number)
+    shrink = recipe.source_noise.shrink if image.lossy else 1
+    height, width = height // shrink, width // shrink
     return PictureFrame(
         height,
         width,
@@ -256,6 +294,8 @@ def frame(image: SourceImage, camera: Camera, recipe: Recipe, number: int) -> Fr
         image.kind == "srgb",
         recipe,
         unprocessing,
+        number,
+        shrink,
     )
 
 

@@ -54,12 +54,15 @@ class SourceImage:
         32 bytes, of the file as it lies on disk, or of the pixels where there is no file.
     raw
         What the camera wrote down, for a mosaic.
+    lossy
+        Whether the file was compressed with loss (JPEG, most WebPs).
     """
 
     kind: Kind
     pixels: npt.NDArray[np.uint8] | npt.NDArray[np.uint16] | npt.NDArray[np.float32]
     sha256: bytes
     raw: "RawMetadata | None" = None
+    lossy: bool = False
 
 
 class Source(Protocol):

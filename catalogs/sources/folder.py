@@ -96,7 +96,8 @@ def read_file(root: Root, name: str) -> SourceImage:
             f"{where} is one band without a colour filter array (CFA), no mosaic; "
             "take it out of the folder"
         )
-    return SourceImage("srgb", pictures.decode(data, where), sha256)
+    picture = pictures.decode(data, where)
+    return SourceImage("srgb", picture, sha256, lossy=pictures.is_lossy(data))
 
 
 def _description(root: Root, name: str) -> bytes | None:

@@ -67,6 +67,21 @@ def decode(data: bytes, where: str) -> Picture:
     return np.ascontiguousarray(picture[..., ::-1])
 
 
+def is_lossy(data: bytes) -> bool:
+    """Tell whether a picture that :func:`decode` reads was compressed with loss: JPEG or WebP."""
+    if data.startswith(b"\xff\xd8"):
+        return True
+    if not (data.startswith(b"RIFF") and data[8:12] == b"WEBP"):
+        return False
+    at = 12
+    while at + 8 <= len(data):
+        if data[at : at + 4] in (b"VP8 ", b"VP8L"):
+            return data[at : at + 4] == b"VP8 "
+        (length,) = struct.unpack_from("<I", data, at + 4)
+        at += 8 + length + length % 2
+    return False
+
+
 def _fault(data: bytes, where: str) -> str | None:
     """Say what is wrong with the file as a container, or return None."""
     if data.startswith(_PNG):

@@ -215,6 +215,45 @@ def unprocess(
     return out
 
 
+def linear(
+    picture: npt.NDArray[np.uint8 | np.uint16],
+    parameters: IspParameters,
+    *,
+    exposure: float = 1.0,
+    tone: ToneCurve | None = None,
+    shrink: int = 1,
+) -> npt.NDArray[np.float32]:
+    """Return the linear light of an encoded picture, averaged over squares of pixels.
+
+    Parameters
+    ----------
+    picture
+        (H, W, 3) uint8 or uint16 codes.
+    parameters, exposure, tone
+        As in :func:`unprocess`, which takes the result with ``encoded=False``.
+    shrink
+        Edge of the squares; a remainder of rows or columns is left out.
+
+    Returns
+    -------
+    (H // shrink, W // shrink, 3) float32
+        Linear sRGB, times ``exposure``; the same bytes on every x86-64.
+    """
+    check_exposure(exposure)
+    codes = np.iinfo(picture.dtype).max + 1
+    curve = tone or chain_tone(parameters)
+    light = _light_of_codes(codes, parameters.gamma, curve, float(exposure))[picture]
+    if shrink == 1:
+        return light
+    height, width = (length // shrink * shrink for length in picture.shape[:2])
+    total = np.zeros((height // shrink, width // shrink, 3), np.float32)
+    # One order of sums, whatever the processor.
+    for top in range(shrink):
+        for left in range(shrink):
+            total += light[top:height:shrink, left:width:shrink]
+    return total * np.float32(1 / shrink**2)
+
+
 _PICTURE_TYPES = (np.uint8, np.uint16, np.float32)
 _NO_TABLE = np.empty(0, np.uint8)
 _NO_SHADING = (np.empty(0, np.float64), NO_MAPS)

@@ -1,6 +1,6 @@
 """What is done about the noise that clean pictures have of their own, as a recipe's table."""
 
-from typing import Literal, Self
+from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
@@ -10,7 +10,7 @@ Policy = Literal["reject", "top-up", "bin2", "ignore"]
 
 
 class SourceNoise(Table):
-    """The noise of the source's own raw files (docs/source-noise.md)."""
+    """The noise of raw files, and what 8 bits and JPEG did to pictures (docs/source-noise.md)."""
 
     policy: Policy | None = Field(
         default=None,
@@ -22,6 +22,17 @@ class SourceNoise(Table):
     max_share: float = Field(
         default=0.1,
         description="Largest variance that 'reject' lets pass, over that of the noise put on.",
+    )
+
+    dither: bool = Field(
+        default=True,
+        description="Spread each code of 8-bit pictures over its level at random before they are "
+        "unprocessed.",
+    )
+    shrink: Annotated[int, Field(ge=1, le=8)] = Field(
+        default=2,
+        description="Average JPEGs (and lossy WebPs) over squares of so many pixels, in linear "
+        "light, before they are unprocessed; 1: use them as they are.",
     )
 
     @model_validator(mode="after")

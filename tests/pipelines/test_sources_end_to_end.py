@@ -13,6 +13,7 @@ import pipelines
 from noisegen import cfa
 from noisegen.cli import main
 from noisegen.errors import InputError, RunError
+from noisegen.isp.transfer import decode, encode
 from noisegen.raw import write_dng
 from pipelines import check
 from pipelines.prepare import splits
@@ -96,7 +97,12 @@ def raws(corpus):
 
 def read_picture(path):
     picture = cv2.imread(str(path), cv2.IMREAD_COLOR | cv2.IMREAD_ANYDEPTH)[..., ::-1]
-    return picture / np.iinfo(picture.dtype).max
+    values = picture / np.iinfo(picture.dtype).max
+    if path.suffix != ".jpg":
+        return values
+    height, width = (length // 2 for length in values.shape[:2])
+    light = decode(values, "srgb").reshape(height, 2, width, 2, 3).mean(axis=(1, 3))
+    return encode(light, "srgb")
 
 
 def test_every_image_is_used_and_described(corpus, root):

@@ -13,6 +13,8 @@ from noisegen.cli import main
 from noisegen.isp.bulk import unprocess
 from noisegen.isp.parameters import IspParameters
 from noisegen.isp.tone import FAMILIES, ToneCurve
+from noisegen.kernels.dither import dither
+from noisegen.random import counter
 from pipelines import unprocessing
 from pipelines.recipe import Recipe
 
@@ -53,10 +55,13 @@ def of_photos(tmp_path, photos):
 
 
 def test_the_record_and_the_picture_give_the_mosaic(of_photos, photos):
-    """Every stored mosaic is the unprocessed picture, by the recorded parameters alone."""
+    """Every stored mosaic is the unprocessed picture, by the recorded parameters and the seed."""
     corpus = of_photos(stage="raw", camera="SonyA7R", gamma="rec709", **EVERYTHING)
     source = sources.open("folder", str(photos))
     pictures = [source.read(ref).pixels for ref in source.images()]
+    for number, picture in enumerate(pictures):
+        if picture.dtype == np.uint8:
+            pictures[number] = dither(picture, counter(corpus.recipe.seed, number), 0, 0)
     for i in corpus.valid:
         sample = corpus[int(i)]
         row = sample.row
