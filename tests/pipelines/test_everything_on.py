@@ -73,7 +73,7 @@ def photos(tmp_path_factory):
         folder / "shot.dng", np.rint(600 + 9000 * waves[3]).astype(np.uint16), cfa="GRBG",
         black_level=(512,) * 4, white_level=16383, bits=14, as_shot_neutral=(0.5, 1, 0.6),
         color_matrix=((0.83, -0.25, -0.1), (-0.35, 1.2, 0.15), (-0.05, 0.2, 0.55)),
-        noise_profile=((1e-4,) * 4, (1e-9,) * 4),
+        noise_profile=((6e-4,) * 4, (1e-9,) * 4),
     )  # fmt: skip
     return folder
 
