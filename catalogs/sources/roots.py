@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
-from typing import Any
+from typing import IO, Any
 from urllib.parse import unquote
 
 from noisegen.errors import MissingDataError, UnreadableFileError
@@ -94,6 +94,17 @@ class Root:
         if not data:
             raise UnreadableFileError(f"{self.locate(name)} is empty; fetch it again or remove it")
         return data
+
+    @contextmanager
+    def open(self, name: str) -> Iterator[IO[bytes]]:
+        """Open a file to read parts of it; what its file system raises is left as it is."""
+        if (path := self.path) is not None:
+            with (path / name).open("rb") as stream:
+                yield stream
+        else:
+            files, inner = self._remote()
+            with files.open(f"{inner}/{name}", "rb") as stream:
+                yield stream
 
     def _remote_names(self) -> list[str]:
         files, inner = self._remote()

@@ -33,10 +33,9 @@ def read_blocks(root: Root, name: str, variable: str) -> npt.NDArray[np.uint8]:
         raise InputError(f"{where} has no variable {variable}, it holds {there}")
     blocks: Array = content[variable]
     if blocks.dtype != np.uint8 or blocks.ndim != 5 or blocks.shape[-1] != 3 or not blocks.size:
-        shape = "x".join(map(str, blocks.shape))
         raise InputError(
-            f"{where}: {variable} is {shape} {blocks.dtype}; blocks are scenes x blocks x height x "
-            "width x 3 uint8, 40x32x256x256x3 in SIDD"
+            f"{where}: {variable} is {times(blocks.shape)} {blocks.dtype}; blocks are "
+            "scenes x blocks x height x width x 3 uint8, 40x32x256x256x3 in SIDD"
         )
     return blocks
 
@@ -49,7 +48,8 @@ def write(path: Path, values: Mapping[str, Any]) -> None:
     path
         Ends in ``.mat``.
     values
-        Variables: numbers, texts, and cells (arrays of dtype object) of arrays.
+        Variables: numbers, texts, arrays of at least two axes, and cells (arrays of dtype object)
+        of arrays.
 
     Raises
     ------
@@ -71,6 +71,11 @@ def cell(arrays: Sequence[Array], shape: tuple[int, ...]) -> Array:
     return out.reshape(shape)
 
 
+def times(shape: tuple[int, ...]) -> str:
+    """Return a shape in words, such as 512x512x3."""
+    return "x".join(map(str, shape))
+
+
 def _read(data: bytes, where: str) -> dict[str, Any]:
     try:
         content: dict[str, Any] = scipy.io.loadmat(io.BytesIO(data))
@@ -85,10 +90,12 @@ def _read(data: bytes, where: str) -> dict[str, Any]:
 
 
 def _same(found: Array, written: Any) -> bool:
-    """Compare what was read with a number, a text or an array; MATLAB has no fewer than 2 axes."""
+    """Compare what was read with a number, a text or an array; MATLAB's have at least 2 axes."""
     if isinstance(written, np.ndarray) and written.dtype == object:
         pairs = zip(found.ravel(), written.ravel(), strict=True)
         return found.size == written.size and all(
             a.dtype == b.dtype and np.array_equal(a, b) for a, b in pairs
         )
+    if isinstance(written, np.ndarray):
+        return found.dtype == written.dtype and np.array_equal(found, written)
     return bool(np.array_equal(found.ravel(), np.atleast_1d(written).ravel()))

@@ -78,8 +78,8 @@ def open_validation(asked: Asked) -> Cases:
         noisy, clean = (matlab.read_blocks(root, found[v][0], v) for v in (NOISY, CLEAN))
         if noisy.shape != clean.shape:
             raise InputError(
-                f"{root.url}: {NOISY} is {_times(noisy.shape)}, {CLEAN} {_times(clean.shape)}; "
-                "they have one shape"
+                f"{root.url}: {NOISY} is {matlab.times(noisy.shape)}, {CLEAN} "
+                f"{matlab.times(clean.shape)}; they have one shape"
             )
         return _cases(root.url, noisy, clean)
     return _open_png(root, names)
@@ -139,7 +139,9 @@ def _cases(where: str, noisy: Blocks, clean: Blocks | None) -> Cases:
     places = [(s, b) for s in range(scenes) for b in range(blocks)]
     notes: tuple[str, ...] = ()
     if noisy.shape != (SCENES, BLOCKS, SIDE, SIDE, 3):
-        notes = (f"{_times(noisy.shape[:4])} blocks, SIDD has {SCENES}x{BLOCKS}x{SIDE}x{SIDE}",)
+        notes = (
+            f"{matlab.times(noisy.shape[:4])} blocks, SIDD has {SCENES}x{BLOCKS}x{SIDE}x{SIDE}",
+        )
     return Cases(
         where,
         tuple(f"{s:04d}-{b:04d}" for s, b in places),
@@ -199,10 +201,6 @@ class _OfPng:
             for path in (f"{half}/{self.names[number]}" for half in ("lq", "hq"))
         )
         return Case(noisy, clean)
-
-
-def _times(shape: tuple[int, ...]) -> str:
-    return "x".join(map(str, shape))
 
 
 VALIDATION = Protocol(

@@ -261,19 +261,28 @@ def test_the_dnd_submission_holds_the_restored_boxes(colour, tmp_path):
             assert stored.dtype == np.float32
             x = given[image, box + 1].astype(np.float32) / np.float32(255)
             np.testing.assert_allclose(stored, restored(run, x), atol=1e-6)
+            single = scipy.io.loadmat(tmp_path / "out" / f"{image:04d}_{box + 1:02d}.mat")
+            np.testing.assert_array_equal(single["Idenoised_crop"], stored)
+            assert single["Idenoised_crop"].dtype == np.float32
+            assert single["israw"].tolist() == [[0]]
 
 
 def test_a_submission_that_is_not_what_was_written_is_an_error(tmp_path, monkeypatch):
     write = scipy.io.savemat
 
     def damaged(path, values):
-        write(path, {name: "1.1" if value == "1.0" else value for name, value in values.items()})
+        write(path, {name: spoilt(value) for name, value in values.items()})
+
+    def spoilt(value):
+        return "1.1" if isinstance(value, str) else value.astype(np.float64)
 
     values = {"eval_version": "1.0", "x": matlab.cell([np.zeros((2, 2))] * 2, (1, 2))}
     matlab.write(tmp_path / "a.mat", values)
     monkeypatch.setattr(scipy.io, "savemat", damaged)
     with pytest.raises(StorageError, match=r"b.mat: eval_version is not what was written"):
         matlab.write(tmp_path / "b.mat", {"eval_version": "1.0"})
+    with pytest.raises(StorageError, match=r"c.mat: Idenoised_crop is not what was written"):
+        matlab.write(tmp_path / "c.mat", {"Idenoised_crop": np.ones((4, 4, 3), np.float32)})
 
 
 # Pairs and corpora
@@ -423,11 +432,6 @@ def hdf5(root):
     (root / f"{sidd.BENCHMARK_NOISY}.mat").write_bytes(head + bytes(512))
 
 
-def dnd_of_its_authors(root):
-    (root / "images_srgb").mkdir(parents=True)
-    (root / "info.mat").write_bytes(b"x")
-
-
 def without_box(root):
     boxes(root, (3,))
     (root / "lq" / "0003_12.png").unlink()
@@ -455,8 +459,7 @@ REFUSED = [
     ("sidd-benchmark", text_for_mat, "cannot read .*BenchmarkNoisyBlocksSrgb.mat: "),
     ("sidd-benchmark", hdf5, r"version 7.3 \(HDF5\): save it again with -v7"),
     ("sidd-benchmark", lambda root: root.mkdir(), "BenchmarkNoisyBlocksSrgb.mat is not there"),
-    ("dnd", dnd_of_its_authors, r"own MATLAB files \(HDF5\) are not read; cut the boxes"),
-    ("dnd", lambda root: root.mkdir(), r"no box lq/0001_1.png … lq/0050_20.png there"),
+    ("dnd", lambda root: root.mkdir(), r"neither info.mat and .* nor boxes lq/0001_1.png … lq"),
     ("dnd", without_box, r"lq/0003_12.png is not there; every image has boxes 1 to 20"),
     ("dnd", with_box_21, r"lq/0003_21.png is no box of DND, they are 1 to 20"),
     ("corpus", lambda root: root.mkdir(), "is no corpus; give --root one, or test .* --on pairs"),
