@@ -1,7 +1,8 @@
 """Modulated deformable convolution (DCNv2) in plain torch: nothing to compile.
 
 The sampling is torch's ``grid_sample``, all taps of a piece of the picture in one call, followed by
-one matrix product. Where a torchvision is installed that works, its operator is used instead.
+one matrix product. Where a torchvision is installed that works, its operator is used instead; on a
+CPU :mod:`denoisers.layers.deformable_cpu` is.
 
 References
 ----------
@@ -17,6 +18,7 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 from torch.nn.functional import grid_sample, pad
 
+from denoisers.layers import deformable_cpu
 from denoisers.layers.blocks import blocks, budget
 from denoisers.layers.precision import working_dtype
 from noisegen.errors import InputError
@@ -99,6 +101,12 @@ def modulated_deform_conv2d(
         moved, places, scale, taps = tensors
         with torch.autocast(device, enabled=False):
             out = operator(moved, places, taps, None, stride, padding, dilation, scale)
+    elif device == "cpu" and geometry.groups == 1:
+        own = deformable_cpu.Settings(
+            stride, padding, dilation, geometry.kernel[1], geometry.deformable_groups
+        )
+        with torch.autocast(device, enabled=False):
+            out = deformable_cpu.convolve(*tensors, own)
     elif torch.is_grad_enabled() and any(t.requires_grad for t in tensors):
         out = _DeformableConvolution.apply(*tensors, geometry)  # type: ignore[no-untyped-call]
     else:

@@ -3,16 +3,14 @@
 The loops go once through kernels that lie in cache, where torch goes nine times.
 """
 
-import os
-from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from functools import cache
-from itertools import pairwise
+from collections.abc import Sequence
 from typing import Any
 
 import torch
 from torch import Tensor
 from torch.nn.functional import pad
+
+from denoisers.layers.threads import divide
 
 TAPS = 9
 
@@ -49,11 +47,11 @@ def gather(
 
         made, more, read, *written = _arrays(kernels, bias.flatten(1), x, *outputs)
 
-        def part(channels: tuple[int, int]) -> None:
+        def part(*channels: int) -> None:
             for to, d in zip(written, dilations, strict=True):
                 filtering.gather(made, more, read, to, n.start, rows.start, channels, d)
 
-        _by_channels(part, x.shape[1])
+        divide(part, 0, x.shape[1])
         return
     kernels += bias
     window = _window(x, piece, max(dilations))
@@ -87,12 +85,12 @@ def scatter(
 
         made, more, read, added, *given = _arrays(kernels, bias.flatten(1), x, to_x, *gradients)
 
-        def part(channels: tuple[int, int]) -> None:
+        def part(*channels: int) -> None:
             filtering.scatter(
                 made, more, read, added, tuple(given), n.start, rows.start, channels, dilations
             )
 
-        _by_channels(part, x.shape[1])
+        divide(part, 0, x.shape[1])
         return
     kernels += bias
     reach = max(dilations)
@@ -154,23 +152,3 @@ def _loops(x: Tensor) -> bool:
 
 def _arrays(*tensors: Tensor) -> list[Any]:
     return [t.detach().numpy() for t in tensors]
-
-
-def _by_channels(part: Callable[[tuple[int, int]], None], channels: int) -> None:
-    """Run ``part`` on ranges of channels, one for each of torch's threads."""
-    threads = min(torch.get_num_threads(), channels)
-    edges = [channels * i // threads for i in range(threads + 1)]
-    first, *others = pairwise(edges)
-    waiting = [_pool(threads - 1).submit(part, each) for each in others] if others else []
-    part(first)
-    for done in waiting:
-        done.result()
-
-
-@cache
-def _pool(threads: int) -> ThreadPoolExecutor:
-    return ThreadPoolExecutor(threads, "noisegen-taps")
-
-
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_pool.cache_clear)  # threads do not live on in a child

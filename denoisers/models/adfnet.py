@@ -7,7 +7,7 @@ References
 H. Shen, Z.-Q. Zhao, W. Zhang, "Adaptive Dynamic Filtering Network for Image Denoising", AAAI 2023.
 """
 
-from typing import Annotated, Any, ClassVar, Literal, cast
+from typing import Annotated, Any, ClassVar, Literal, NamedTuple, cast
 
 import torch
 from pydantic import Field
@@ -22,12 +22,25 @@ from noisegen.errors import InputError
 SLOPE = 0.2
 """Of every leaky ReLU in the network."""
 
-OFFSET_CHANNELS = 32
-"""Of the feature that offsets are made of, at every level of every variant."""
-
-DEFORMABLE_GROUPS = 8
-
 DILATIONS = (1, 3, 5)
+
+
+class Offsets(NamedTuple):
+    """How the offsets of a :class:`DCN` are made, at every level alike.
+
+    Attributes
+    ----------
+    channels
+        Of the feature that they are made of.
+    groups
+        Groups of the picture's channels that have offsets and masks of their own.
+    """
+
+    channels: int = 32
+    groups: int = 8
+
+
+PUBLISHED = Offsets()
 
 
 class ADFNetOptions(Options):
@@ -39,6 +52,13 @@ class ADFNetOptions(Options):
         description="Channels of the first of four levels, each of twice the last's: 32 in "
         "ADFNet, 64 in ADFNet*.",
     )
+    deformable_groups: Literal[1, 2, 4, 8] = Field(
+        8, description="Groups of channels with offsets of their own; published: 8."
+    )
+    offset_channels: Annotated[int, Field(ge=1)] = Field(
+        32,
+        description="Channels of the feature that offsets are made of; published: 32.",
+    )
 
 
 class DCN(nn.Module):
@@ -47,14 +67,17 @@ class DCN(nn.Module):
     Parameters
     ----------
     channels
-        C, of input and output; a multiple of 8.
+        C, of input and output; a multiple of the groups.
+    offsets
+        How its offsets are made.
     """
 
-    def __init__(self, channels: int) -> None:
+    def __init__(self, channels: int, offsets: Offsets = PUBLISHED) -> None:
         super().__init__()
+        self.taps = offsets.groups * 9
         self.weight = nn.Parameter(torch.empty(channels, channels, 3, 3))
         self.bias = nn.Parameter(torch.empty(channels))
-        self.conv_offset_mask = _conv3(OFFSET_CHANNELS, 3 * DEFORMABLE_GROUPS * 9)
+        self.conv_offset_mask = _conv3(offsets.channels, 3 * self.taps)
         nn.init.kaiming_uniform_(self.weight, a=5**0.5)
         bound = (channels * 9) ** -0.5
         nn.init.uniform_(self.bias, -bound, bound)
@@ -66,19 +89,19 @@ class DCN(nn.Module):
         """Convolve the first of ``pair`` by offsets and masks made of the second."""
         x, feature = pair
         made = self.conv_offset_mask(feature)
-        offset, mask = made.split((2 * DEFORMABLE_GROUPS * 9, DEFORMABLE_GROUPS * 9), 1)
+        offset, mask = made.split((2 * self.taps, self.taps), 1)
         return modulated_deform_conv2d(x, offset, mask.sigmoid(), self.weight, self.bias, padding=1)
 
 
 class OffsetHead(nn.Module):
     """The feature that a :class:`DCN` makes its offsets of."""
 
-    def __init__(self, channels: int) -> None:
+    def __init__(self, channels: int, offset_channels: int) -> None:
         super().__init__()
-        self.offset_conv1 = _conv3(channels, OFFSET_CHANNELS)
+        self.offset_conv1 = _conv3(channels, offset_channels)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Return (N, 32, H, W)."""
+        """Return (N, O, H, W), O being the offset channels."""
         return _leaky(self.offset_conv1(x))
 
 
@@ -188,12 +211,16 @@ class MCB(nn.Module):
         C, of input and output.
     mid_channels
         M, of the dilated branches.
+    offsets
+        How the offsets of its deformable convolution are made.
     """
 
-    def __init__(self, channels: int, mid_channels: int) -> None:
+    def __init__(self, channels: int, mid_channels: int, offsets: Offsets = PUBLISHED) -> None:
         super().__init__()
-        self.offset = OffsetHead(channels)
-        self.dcn = nn.Sequential(DCN(channels), nn.LeakyReLU(SLOPE), _conv3(channels, channels))
+        self.offset = OffsetHead(channels, offsets.channels)
+        self.dcn = nn.Sequential(
+            DCN(channels, offsets), nn.LeakyReLU(SLOPE), _conv3(channels, channels)
+        )
         self.conv = _reduction(channels, mid_channels)
         self.conv1, self.conv2, self.conv3 = (
             nn.Conv2d(mid_channels, mid_channels, 3, padding=d, dilation=d) for d in DILATIONS
@@ -230,14 +257,16 @@ class MDCB(nn.Module):
         C, of input and output.
     mid_channels
         M, of the filtered branches.
+    offsets
+        How the offsets of its deformable convolution are made.
     """
 
-    def __init__(self, channels: int, mid_channels: int) -> None:
+    def __init__(self, channels: int, mid_channels: int, offsets: Offsets = PUBLISHED) -> None:
         super().__init__()
         self.conv = _reduction(channels, mid_channels)
-        self.offset = OffsetHead(channels)
+        self.offset = OffsetHead(channels, offsets.channels)
         self.generate_kernel = nn.Sequential(
-            DCN(channels),
+            DCN(channels, offsets),
             nn.LeakyReLU(SLOPE),
             SEKG(channels),
             KernelConvolution(channels, mid_channels),
@@ -276,7 +305,7 @@ class ADFNet(Denoiser):
 
     Parameters
     ----------
-    channels, width
+    channels, width, deformable_groups, offset_channels
         As in :class:`ADFNetOptions`.
 
     Notes
@@ -287,24 +316,34 @@ class ADFNet(Denoiser):
 
     multiple: ClassVar[int] = 8
 
-    def __init__(self, channels: int = 3, width: int = 32) -> None:
+    def __init__(
+        self,
+        channels: int = 3,
+        width: int = 32,
+        deformable_groups: int = PUBLISHED.groups,
+        offset_channels: int = PUBLISHED.channels,
+    ) -> None:
         super().__init__()
+        offsets = Offsets(offset_channels, deformable_groups)
         n1, n2, n3, n4 = (width * 2**level for level in range(4))
         self.head = _conv3(channels, n1)
-        self.fe1 = Level(CB(n1), MCB(n1, n1))
+        self.fe1 = Level(CB(n1), MCB(n1, n1, offsets))
         self.down1 = nn.Conv2d(n1, n2, 3, stride=2, padding=1)
-        self.fe2 = Level(CB(n2), MCB(n2, n2))
+        self.fe2 = Level(CB(n2), MCB(n2, n2, offsets))
         self.down2 = nn.Conv2d(n2, n3, 3, stride=2, padding=1)
-        self.fe3 = Level(CB(n3), MCB(n3, n3 // 2))
+        self.fe3 = Level(CB(n3), MCB(n3, n3 // 2, offsets))
         self.down3 = nn.Conv2d(n3, n4, 3, stride=2, padding=1)
-        self.cfe = Level(CB(n4), MCB(n4, n4 // 2))
+        self.cfe = Level(CB(n4), MCB(n4, n4 // 2, offsets))
         self.up3 = nn.ConvTranspose2d(n4, n3, 6, stride=2, padding=2)
-        self.dfe3 = Level(DCB(n3), MDCB(n3, n3 // 2))
+        self.dfe3 = Level(DCB(n3), MDCB(n3, n3 // 2, offsets))
         self.up2 = nn.ConvTranspose2d(n3, n2, 6, stride=2, padding=2)
-        self.dfe2 = Level(DCB(n2), MDCB(n2, n2))
+        self.dfe2 = Level(DCB(n2), MDCB(n2, n2, offsets))
         self.up1 = nn.ConvTranspose2d(n2, n1, 6, stride=2, padding=2)
-        self.dfe1 = Level(DCB(n1), MDCB(n1, n1))
+        self.dfe1 = Level(DCB(n1), MDCB(n1, n1, offsets))
         self.tail = _conv3(n1, channels)
+        # What is added to the picture is nothing at first: training starts from the noisy picture.
+        nn.init.zeros_(self.tail.weight)
+        nn.init.zeros_(self.tail.bias)  # type: ignore[arg-type]
 
     def forward(self, noisy: Tensor) -> Tensor:
         """Return the denoised picture, (N, C, H, W), not clipped.
@@ -334,7 +373,13 @@ class ADFNet(Denoiser):
 def infer(shapes: Shapes) -> dict[str, Any]:
     """Return the options of an ADFNet from the shapes of its state dict."""
     width, channels, *_ = convolution(shapes, "head.weight")
-    return {"channels": channels, "width": width}
+    made, offset_channels, *_ = convolution(shapes, "fe1.fe.1.dcn.0.conv_offset_mask.weight")
+    return {
+        "channels": channels,
+        "width": width,
+        "deformable_groups": made // 27,
+        "offset_channels": offset_channels,
+    }
 
 
 def _conv3(inputs: int, outputs: int) -> nn.Conv2d:

@@ -100,8 +100,10 @@ class Training(Table):
     )
     clamp: bool = Field(False, description="Cut the output to [0, 1] before the loss.")
     ema: Fraction = Field(0.0, description="Decay of the mean of weights that is kept; 0: off.")
-    precision: Literal["float32", "bfloat16", "float16"] = Field(
-        "float32", description="What the network computes in; weights stay float32."
+    precision: Literal["float32", "bfloat16", "float16", "auto"] = Field(
+        "float32",
+        description="What the network computes in; weights stay float32. auto: bfloat16 where the "
+        "processor has instructions for it; a run records what it was.",
     )
     optimiser: Optimiser = Field(Optimiser(), description="How weights are updated.")
     schedule: Schedule = Field(Schedule(), description="How the learning rate goes on.")

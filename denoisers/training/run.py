@@ -16,7 +16,7 @@
 import json
 import shutil
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +27,8 @@ from denoisers.data.corpora import CorpusData
 from denoisers.data.grey import GreyData
 from denoisers.storage import write_text
 from denoisers.training.loop import Loop, Progress, Result
-from denoisers.training.ranks import joined
+from denoisers.training.precision import settled
+from denoisers.training.ranks import chosen, joined
 from denoisers.training.recipe import Training
 from denoisers.training.state import State
 from denoisers.training.validation import HeldOut
@@ -87,6 +88,10 @@ class Run:
         DivergedError
             If a loss or gradient is not finite; it names the batch.
         """
+        recipe = settled(self.recipe, chosen(self.device))
+        return replace(self, recipe=recipe)._train()
+
+    def _train(self) -> Result:
         recipe = self.recipe
         with joined(self.device) as (ranks, device):
             page = denoisers.entry(recipe.model)

@@ -68,6 +68,7 @@ class State:
             betas=own.betas,
             eps=own.eps,
             weight_decay=own.weight_decay,
+            fused=True,
         )
         return cls(model, mean, optimiser, scaler(recipe, device))
 

@@ -158,7 +158,8 @@ def test_a_size_of_ones_own():
     done = run("adfnet", "--set", "width=64", "--set", "channels=1", "--size", 16)
     assert done.exit_code == 0, done.output
     net = denoisers.create("adfnet", width=64, channels=1)
-    assert done.output.startswith("adfnet with channels = 1, width = 64: ")
+    rest = "deformable_groups = 8, offset_channels = 32: "
+    assert done.output.startswith(f"adfnet with channels = 1, width = 64, {rest}")
     assert f"{parameters(net):,} parameters" in done.output
 
 

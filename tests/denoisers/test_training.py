@@ -283,6 +283,13 @@ def test_curves_show_the_noisy_pictures_psnr_all_along():
     assert journal.figure([], "nothing yet").axes[1].lines[0].get_ydata().size == 0
 
 
+@pytest.mark.parametrize(("has", "meant"), [(True, "bfloat16"), (False, "float32")])
+def test_a_run_records_the_precision_that_it_chose(has, meant, corpus, tmp_path, monkeypatch):
+    monkeypatch.setattr(torch.cpu, "_is_avx512_bf16_supported", lambda: has)
+    train(tmp_path / "run", corpus, precision="auto", iterations=2)
+    assert recipe.read_table(tmp_path / "run" / "recipe.toml")["precision"] == meant
+
+
 def test_a_run_leaves_weights_log_curves_and_pictures(corpus, tmp_path):
     result = train(tmp_path / "run", corpus, ema=0.5)
     assert (tmp_path / "run" / "curves.png").stat().st_size > 1000
