@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from catalogs.sources import pictures
-from denoisers.inference import metadata
+from denoisers.inference import exif, metadata
 from denoisers.inference.metadata import Metadata
 from denoisers.storage import write_whole
 from noisegen.errors import InputError, MissingDataError
@@ -88,7 +88,7 @@ def write(path: Path, picture: npt.NDArray[np.float32], bits: Bits, meta: Metada
     Parameters
     ----------
     path
-        Its ending says the format; a TIFF keeps the profile, PNG and JPEG the EXIF too.
+        Its ending says the format.
     picture
         (H, W, 1 or 3) in [0, 1].
     bits
@@ -119,6 +119,15 @@ def write(path: Path, picture: npt.NDArray[np.float32], bits: Bits, meta: Metada
 def _write_tiff(path: Path, codes: npt.NDArray[Any], meta: Metadata) -> None:
     import tifffile
 
+    order = exif.order(meta.exif) if meta.exif else None
     plain = codes[..., 0] if codes.shape[2] == 1 else codes
-    photometric = "minisblack" if plain.ndim == 2 else "rgb"
-    tifffile.imwrite(path, plain, photometric=photometric, iccprofile=meta.icc, metadata=None)
+    tifffile.imwrite(
+        path,
+        plain,
+        byteorder=order,
+        photometric="minisblack" if plain.ndim == 2 else "rgb",
+        iccprofile=meta.icc,
+        metadata=None,
+    )
+    if meta.exif and order:
+        path.write_bytes(exif.into_tiff(path.read_bytes(), exif.upright(meta.exif)))

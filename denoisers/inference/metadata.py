@@ -10,15 +10,15 @@ ITU-T T.81 (JPEG), Exif 2.32 section 4.7, ICC.1:2022 annex B, PNG (third edition
 
 import struct
 import zlib
-from collections.abc import Iterator
 from dataclasses import dataclass
+
+from denoisers.inference import exif as blocks
 
 PNG = b"\x89PNG\r\n\x1a\n"
 JPEG = b"\xff\xd8"
-TIFF = (b"II*\0", b"MM\0*")
 
 _EXIF, _ICC = b"Exif\0\0", b"ICC_PROFILE\0"
-_ORIENTATION, _ICC_TAG = 0x0112, 34675
+_ICC_TAG = 34675
 _SEGMENT = 65533 - len(_ICC) - 2
 """Bytes of a profile that fit into one segment of a JPEG."""
 
@@ -45,14 +45,15 @@ def read(data: bytes) -> Metadata:
         return _of_png(data)
     if data.startswith(JPEG):
         return _of_jpeg(data)
-    if data.startswith(TIFF):
-        return Metadata(icc=_tiff_icc(data))
+    if data.startswith((*blocks.CLASSIC, *blocks.BIG)):
+        icc = blocks.directory(data).get(_ICC_TAG)
+        return Metadata(icc.data if icc else None, blocks.of_tiff(data))
     return Metadata()
 
 
 def put(data: bytes, metadata: Metadata) -> bytes:
     """Return a PNG or JPEG with a profile and upright EXIF."""
-    exif = upright(metadata.exif) if metadata.exif else None
+    exif = blocks.upright(metadata.exif) if metadata.exif else None
     if data.startswith(PNG):
         chunks = b""
         if metadata.icc:
@@ -69,39 +70,6 @@ def put(data: bytes, metadata: Metadata) -> bytes:
         for number, part in enumerate(parts, 1):
             segments += _segment(0xE2, _ICC + bytes((number, len(parts))) + part)
     return data[:2] + segments + data[2:]
-
-
-def upright(exif: bytes) -> bytes:
-    """Return an EXIF block whose picture is upright; what is no EXIF comes back as it is."""
-    order = {b"II": "<", b"MM": ">"}.get(exif[:2])
-    if order is None:
-        return exif
-    out = bytearray(exif)
-    for at, tag in _entries(exif, order):
-        if tag == _ORIENTATION:
-            struct.pack_into(f"{order}H", out, at + 8, 1)
-    return bytes(out)
-
-
-def _entries(data: bytes, order: str) -> Iterator[tuple[int, int]]:
-    """Yield place and tag of the entries of a TIFF's first directory."""
-    try:
-        (first,) = struct.unpack_from(f"{order}I", data, 4)
-        (count,) = struct.unpack_from(f"{order}H", data, first)
-        for i in range(count):
-            at = first + 2 + 12 * i
-            yield at, struct.unpack_from(f"{order}H", data, at)[0]
-    except struct.error:
-        return
-
-
-def _tiff_icc(data: bytes) -> bytes | None:
-    order = "<" if data[:2] == b"II" else ">"
-    for at, tag in _entries(data, order):
-        if tag == _ICC_TAG:
-            length, offset = struct.unpack_from(f"{order}II", data, at + 4)
-            return data[offset : offset + length]
-    return None
 
 
 def _of_png(data: bytes) -> Metadata:

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 import denoisers
 from denoisers import card as cards
 from denoisers.base import Denoiser
-from denoisers.inference import files, metadata
+from denoisers.inference import exif, files, metadata
 from denoisers.inference.padding import padded
 from denoisers.inference.restorer import Restorer
 from denoisers.inference.tiles import tiled
@@ -178,7 +178,7 @@ def test_grey_pictures_stay_grey(tmp_path):
 # Profiles and EXIF
 
 
-def exif(order, orientation):
+def exif_block(order, orientation):
     """Return an EXIF block with a maker, an orientation and an ISO-like number."""
     entries = [(0x010F, 2, 4, b"abc\0"), (0x0112, 3, 1, struct.pack(f"{order}HH", orientation, 0))]
     head = b"II*\0" if order == "<" else b"MM\0*"
@@ -197,21 +197,19 @@ ICC = bytes(RNG.integers(0, 256, 140_000, np.uint8))
 def test_profile_and_exif_are_kept_and_upright(weights, tmp_path, order, ending):
     picture = RNG.integers(0, 256, (16, 24, 3), np.uint8)
     _, encoded = cv2.imencode(ending, picture)
-    raw = exif(order, 6)
+    raw = exif_block(order, 6)
     # `put` sets the orientation upright: for the input the turned one goes back in
     data = metadata.put(encoded.tobytes(), metadata.Metadata(ICC, raw))
-    turned = data.replace(metadata.upright(raw), raw)
+    turned = data.replace(exif.upright(raw), raw)
     if ending == ".png":
-        old, new = (
-            struct.pack(">I", zlib.crc32(b"eXIf" + b)) for b in (metadata.upright(raw), raw)
-        )
+        old, new = (struct.pack(">I", zlib.crc32(b"eXIf" + b)) for b in (exif.upright(raw), raw))
         turned = turned.replace(old, new)
     assert metadata.read(turned) == metadata.Metadata(ICC, raw)
     (tmp_path / f"a{ending}").write_bytes(turned)
     out = tmp_path / f"b{ending}"
     assert run(tmp_path / f"a{ending}", "--model", weights[0], "--out", out).exit_code == 0
     kept = metadata.read(out.read_bytes())
-    assert kept == metadata.Metadata(ICC, exif(order, 1))
+    assert kept == metadata.Metadata(ICC, exif_block(order, 1))
     # pixels were turned as the EXIF said: a reader that obeys neither sees them upright
     flags = cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION
     assert cv2.imread(str(out), flags).shape == (24, 16, 3)
@@ -231,7 +229,92 @@ def test_a_profile_goes_from_tiff_to_png_and_back(weights, tmp_path):
 @given(st.binary(max_size=80))
 def test_any_exif_comes_through_upright(block):
     for head in (b"", b"II*\0", b"MM\0*"):
-        assert len(metadata.upright(head + block)) == len(head + block)
+        assert len(exif.upright(head + block)) == len(head + block)
+
+
+def full_block(order, orientation):
+    """Return a block with a camera's, a place's and a thumbnail's directory, and what is in it."""
+    below = {
+        34665: {
+            33434: exif.Entry(5, 1, struct.pack(f"{order}II", 1, 60)),
+            37500: exif.Entry(7, 7, b"private"),
+            40965: exif.Entry(4, 1, b"", {1: exif.Entry(2, 4, b"R98\0")}),
+        },
+        34853: {1: exif.Entry(2, 2, b"N\0")},
+    }
+    first = {
+        271: exif.Entry(2, 9, b"Nobody's\0"),
+        274: exif.Entry(3, 1, struct.pack(f"{order}H", orientation)),
+        531: exif.Entry(3, 1, struct.pack(f"{order}H", 1)),  # place of chroma: of a JPEG alone
+        **{tag: exif.Entry(4, 1, b"", entries) for tag, entries in below.items()},
+    }
+    head = {"<": b"II*\0", ">": b"MM\0*"}[order] + struct.pack(f"{order}I", 8)
+    return head + exif._packed(first, order, 8)
+
+
+@pytest.mark.parametrize("order", ["<", ">"])
+@pytest.mark.parametrize("first", [".jpg", ".png"])
+def test_exif_goes_into_a_tiff_and_out_of_it(weights, tmp_path, order, first):
+    picture = RNG.integers(0, 256, (16, 24, 3), np.uint8)
+    _, encoded = cv2.imencode(first, picture)
+    block = full_block(order, 1)
+    described = {tag: e for tag, e in exif.directory(block).items() if tag != 531}
+    assert described.keys() == {271, 274, 34665, 34853}
+    data = metadata.put(encoded.tobytes(), metadata.Metadata(exif=block))
+    (tmp_path / f"a{first}").write_bytes(data)
+    for source, out in ((f"a{first}", "b.tif"), ("b.tif", "c.png"), ("c.png", "d.jpg")):
+        done = run(tmp_path / source, "--model", weights[0], "--out", tmp_path / out)
+        assert done.exit_code == 0, done.output
+        found = metadata.read((tmp_path / out).read_bytes()).exif
+        entries = exif.directory(found)
+        assert {tag: entries.get(tag) for tag in described} == described
+    with tifffile.TiffFile(tmp_path / "b.tif") as tiff:  # another reader sees the same
+        (page,) = tiff.pages
+        assert page.tags["Make"].value == "Nobody's"
+        assert page.tags["ExifTag"].value["ExposureTime"] == (1, 60)
+        assert page.tags["ExifTag"].value["MakerNote"] == b"private"
+        assert page.tags["GPSTag"].value["GPSLatitudeRef"] == "N"
+        codes = page.asarray()
+    np.testing.assert_array_equal(codes, cv2.imread(str(tmp_path / "b.tif"))[..., ::-1])
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+@pytest.mark.parametrize("big", [False, True])
+def test_a_tiff_comes_out_upright(weights, tmp_path, orientation, big):
+    picture = RNG.integers(0, 65536, (10, 14, 3), np.uint16)
+    tags = [(274, 3, 1, orientation, True), (272, 2, 0, "Camera", True)]
+    tifffile.imwrite(tmp_path / "a.tif", picture, photometric="rgb", bigtiff=big, extratags=tags)
+    done = run(tmp_path / "a.tif", "--model", weights[0], "--out", tmp_path / "b.tif")
+    assert done.exit_code == 0, done.output
+    flipped = {2: picture[:, ::-1], 3: picture[::-1, ::-1], 4: picture[::-1]}
+    turned = {5: picture, 6: picture[::-1], 7: picture[::-1, ::-1], 8: picture[:, ::-1]}
+    seen = {1: picture, **flipped, **{n: p.swapaxes(0, 1) for n, p in turned.items()}}
+    with tifffile.TiffFile(tmp_path / "b.tif") as tiff:
+        page = tiff.pages[0]
+        assert (page.tags["Orientation"].value, page.tags["Model"].value) == (1, "Camera")
+        # what tifffile wrote of the input's shape is no description of the picture
+        assert "ImageDescription" not in page.tags
+        np.testing.assert_array_equal(page.asarray(), expected(weights[1], seen[orientation], 16))
+
+
+@settings(deadline=None)
+@given(head=st.sampled_from([b"II*\0", b"MM\0*", b"II+\0", b"MM\0+"]), rest=st.data())
+def test_any_block_goes_into_a_tiff(head, rest):
+    """Also one of garbage, whose entries are numbers of the tables now and then."""
+    known = st.sampled_from([0, 1, 2, 8, 16, 37, 256, 274, 34665, 34853, 40965, 1 << 62])
+    numbers = rest.draw(st.lists(known | st.integers(0, 1 << 16), max_size=30))
+    sizes = rest.draw(st.lists(st.sampled_from("HIQ"), min_size=30, max_size=30))
+    order = exif.order(head)
+    words = zip(numbers, sizes, strict=False)
+    block = head + b"".join(
+        struct.pack(f"{order}{k}", n % (1 << 8 * struct.calcsize(k))) for n, k in words
+    )
+    width = {256: exif.Entry(3, 1, struct.pack(f"{order}H", 7))}
+    plain = exif._head(head, 8) + exif._packed(width, order, 8)
+    out = exif.into_tiff(plain, block)
+    kept = exif.of_tiff(block)
+    assert exif.directory(out) == {**width, **(exif.directory(kept) if kept else {})}
+    assert exif.of_tiff(out) == kept
 
 
 # What is refused
