@@ -57,6 +57,7 @@ class Stream(IntEnum):
     FINISH = 40
     SHADING = 50
     UNPROCESS = 60
+    BOOTSTRAP = 70
 
 
 class Field(IntEnum):

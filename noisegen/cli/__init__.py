@@ -25,6 +25,7 @@ COMMANDS = {
     "fit": "noisegen.cli.fit:command",
     "train": "noisegen.cli.train:command",
     "evaluate": "noisegen.cli.evaluate:command",
+    "bench": "noisegen.cli.bench:command",
     "denoise": "noisegen.cli.denoise:command",
     "export": "noisegen.cli.export:command",
     "models": "noisegen.cli.models:command",

@@ -1,0 +1,265 @@
+"""The bench: one network a row and seed, tested on scenes and on a camera that were left out.
+
+::
+
+    WORK/
+        bench.json        what is measured: another bench in the same folder is refused
+        train/            the training pairs as files
+        *.toml, *.zarr    fitted noise, matched recipes, corpora
+        runs/ROW-SEED/    training runs, and psnr-SET.json of each set of pictures they ran on
+
+The same work folder goes on where it was stopped.
+"""
+
+import hashlib
+import json
+import time
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from denoisers import card as cards
+from denoisers.inference.restorer import Restorer
+from denoisers.realnoise import filters, halves
+from denoisers.realnoise.rows import REAL, WHITE, Makers, Row
+from denoisers.realnoise.scores import Score, scores
+from denoisers.realnoise.split import Split, split, thinned
+from denoisers.storage import write_text
+from denoisers.training.loop import Progress
+from denoisers.training.ranks import chosen
+from denoisers.training.recipe import Training
+from denoisers.training.run import Run
+from noisegen.errors import CorpusMismatchError, InputError
+from noisegen.metrics import psnr, to_8bit
+from pipelines.pairs import Pairs, open_pairs
+
+Watch = Callable[[str, int], AbstractContextManager[Callable[[Progress], None]]]
+"""Told what is trained next and for how many iterations; gets the progress."""
+
+Floats = npt.NDArray[np.float64]
+
+NOISY, FILTER = "noisy", "blur or non-local means"
+
+
+@dataclass(frozen=True)
+class Results:
+    """What the bench found.
+
+    Attributes
+    ----------
+    split
+        What was trained and tested on.
+    rows
+        The rows in the order of the table: name and title.
+    facts
+        What was chosen on the training pairs, by row.
+    psnrs
+        By set of test pictures and row, (seeds, pictures) in dB.
+    scores
+        By set and row.
+    seconds
+        Processor seconds of this call.
+    """
+
+    split: Split
+    rows: dict[str, str]
+    facts: dict[str, Mapping[str, Any]]
+    psnrs: dict[str, dict[str, Floats]]
+    scores: dict[str, dict[str, Score]]
+    seconds: float
+
+
+@dataclass(frozen=True)
+class Bench:
+    """What is measured, and where it is worked.
+
+    Attributes
+    ----------
+    pairs
+        Folder of pairs, or corpus.
+    work
+        Folder for everything that is made; the same one goes on.
+    training
+        How each network is trained; rows change its noise alone.
+    seeds
+        Networks a row, of seeds from that of ``training`` on.
+    camera
+        Which camera is left out; see :func:`denoisers.realnoise.split.split`.
+    per_scene
+        Pairs of each scene that are used; none: all.
+    preset
+        Recipe of the physics rows.
+    device
+        ``auto``, ``cpu`` or ``cuda``.
+    watch
+        Shows how it goes.
+    """
+
+    pairs: str
+    work: Path
+    training: Training
+    seeds: int
+    watch: Watch
+    camera: str | None = None
+    per_scene: int | None = None
+    preset: str = "camera-jpeg"
+    device: str = "auto"
+
+    def run(self) -> Results:
+        """Train what is missing, and test.
+
+        Raises
+        ------
+        InputError
+            If the pairs do not do for the bench, or the work folder is another bench's.
+        """
+        began = time.process_time()
+        pairs = thinned(open_pairs(self.pairs), self.per_scene)
+        parts = split(pairs, self.camera)
+        self._claim(pairs, parts)
+        files = halves.write(parts.train, self.work / "train")
+        self._check(files.side, parts)
+        makers = Makers(parts.train, files, self.work, self.preset, self.training.seed)
+        white, tried = self._white(makers, parts)
+        rows = [white, *makers.others()]
+        psnrs: dict[str, dict[str, Floats]] = {
+            name: self._bounds(name, parts) for name in parts.tested
+        }
+        for row in rows:
+            for number in range(self.seeds):
+                self._train(row, number)
+            for name, tested in parts.tested.items():
+                own = [self._psnrs(row, number, name, tested) for number in range(self.seeds)]
+                psnrs[name][row.name] = np.array(own)
+        found = {
+            name: scores(
+                psnrs[name], [e.scene for e in tested.entries], WHITE, REAL, self.training.seed
+            )
+            for name, tested in parts.tested.items()
+        }
+        titles = {NOISY: "the pictures as they are", FILTER: "tuned on each test picture"}
+        titles |= {row.name: row.title for row in rows}
+        facts = {row.name: row.facts for row in rows if row.facts}
+        facts[WHITE] = {**facts[WHITE], "tried": tried}
+        seconds = time.process_time() - began
+        return Results(parts, titles, facts, psnrs, found, seconds)
+
+    def _claim(self, pairs: Pairs, parts: Split) -> None:
+        """Take the work folder, or refuse one that another bench works in."""
+        digest = hashlib.sha256()
+        for pair in pairs:
+            digest.update(pair.clean.tobytes() + pair.noisy.tobytes())
+        own = {
+            "pairs": [entry.name for entry in pairs.entries],
+            "pictures_sha256": digest.hexdigest(),
+            "camera": parts.camera,
+            "preset": self.preset,
+            "training": self.training.model_dump(mode="json", by_alias=True),
+        }
+        text, path = json.dumps(own, indent=1, ensure_ascii=False) + "\n", self.work / "bench.json"
+        if not path.exists():
+            if self.work.exists() and any(self.work.iterdir()):
+                raise CorpusMismatchError(
+                    f"{self.work} is there and no bench's; give another --work"
+                )
+            self.work.mkdir(parents=True, exist_ok=True)
+            write_text(path, text)
+        elif path.read_text(encoding="utf-8") != text:
+            raise CorpusMismatchError(
+                f"{self.work} is the work of another bench (other pairs or options: bench.json); "
+                "give another --work, or remove it"
+            )
+
+    def _check(self, side: int, parts: Split) -> None:
+        if self.training.patch > side:
+            raise InputError(
+                f"{parts.train.where}: the smallest training picture holds {side} pixels, too few "
+                f"for patches of {self.training.patch}; give --patch"
+            )
+
+    def _white(self, makers: Makers, parts: Split) -> tuple[Row, list[dict[str, Any]]]:
+        """Return white noise of the range that does best on the training pairs, and all tried."""
+        tried = []
+        for row in makers.candidates():
+            self._train(row, 0)
+            found = self._psnrs(row, 0, "train", parts.train)
+            tried.append((float(np.mean(found)), row))
+        best = max(tried, key=lambda each: each[0])[1]
+        row = Row(WHITE, best.title, best.data, best.training, best.facts)
+        first = self._folder(row, 0)
+        if not first.exists():
+            first.symlink_to(self._folder(best, 0).name)
+        return row, [{"awgn": each.facts["awgn"], "train_psnr": p} for p, each in tried]
+
+    def _folder(self, row: Row, number: int) -> Path:
+        return self.work / "runs" / f"{row.name}-{number}"
+
+    def _train(self, row: Row, number: int) -> None:
+        """Train one network; nothing is done where it is there already."""
+        folder, recipe = self._folder(row, number), self._recipe(row, number)
+        if (folder / "done").exists():
+            return
+        what = f"{row.name}, network {number + 1} of {self.seeds}: {row.title}"
+        with self.watch(what, recipe.iterations) as told:
+            Run(
+                recipe,
+                [(row.data, 1.0)],
+                folder,
+                val=str(self.work / "train"),
+                device=self.device,
+                workers=1,
+                told=told,
+            ).train()
+        write_text(folder / "done", "")
+
+    def _recipe(self, row: Row, number: int) -> Training:
+        """Return the training recipe of a row: all alike but for the noise and the seed."""
+        own = {**row.training, "seed": self.training.seed + number}
+        return self.training.model_copy(update=own)
+
+    def _psnrs(self, row: Row, number: int, name: str, tested: Pairs) -> list[float]:
+        """Return the PSNR of each picture that a network restored, in dB."""
+
+        def measure() -> list[float]:
+            model, _ = cards.load(folder / "last.safetensors")
+            device = chosen(self.device)
+            restorer = Restorer(model.to(device), device=device)
+            return [psnr(to_8bit(restorer(p.noisy)), _bytes(p.clean)) for p in tested]
+
+        folder = self._folder(row, number)
+        return _kept(folder / f"psnr-{name}.json", measure)
+
+    def _bounds(self, name: str, parts: Split) -> dict[str, Floats]:
+        """Return the rows that need no network."""
+        tested = parts.tested[name]
+
+        def measure() -> list[list[float]]:
+            found = []
+            with self.watch(f"{FILTER} on {len(tested)} pictures", 0):
+                for pair in tested:
+                    noisy, clean = _bytes(pair.noisy), _bytes(pair.clean)
+                    found.append([psnr(noisy, clean), filters.best(noisy, clean)])
+            return found
+
+        noisy, filtered = np.array(_kept(self.work / f"bounds-{name}.json", measure)).T
+        return {NOISY: noisy[None], FILTER: filtered[None]}
+
+
+def _kept(path: Path, measure: Callable[[], list[Any]]) -> list[Any]:
+    """Return what a file holds, or measure it and write it there."""
+    if not path.exists():
+        write_text(path, json.dumps(measure()))
+    found: list[Any] = json.loads(path.read_text(encoding="utf-8"))
+    return found
+
+
+def _bytes(picture: npt.NDArray[Any]) -> npt.NDArray[np.uint8]:
+    """Return a picture in 8 bits."""
+    if picture.dtype == np.uint8:
+        return picture
+    return to_8bit(picture.astype(np.float32) / np.float32(np.iinfo(picture.dtype).max))
