@@ -27,6 +27,8 @@ COMPONENTS = {
     "color": ("R", "G", "B"),
     "camera_color": ("R", "G", "B"),
     "xyz": ("X", "Y", "Z"),
+    "radial": ("k1", "k2", "k3"),
+    "axis": ("y", "x"),
 }
 """Names along the dimensions of recorded parameters."""
 
@@ -276,7 +278,7 @@ def _source_figure(corpus: Corpus) -> Markup | None:
         low, high = share.min(), share.max()
         edges = np.geomspace(low * 0.99, high * 1.01, HISTOGRAM_BINS).tolist()
         axes.hist(share, bins=edges, histtype="step", color=page.COLORS[1], lw=1.5)
-        axes.axvline(0.1, color=page.INK, lw=1, ls=":")
+        axes.axvline(corpus.recipe.source_noise.max_share, color=page.INK, lw=1, ls=":")
         axes.set_xscale("log")
         axes.set_xlabel("variance of the clean picture's own noise over that put on")
 

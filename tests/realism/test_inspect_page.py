@@ -10,9 +10,10 @@ from click.testing import CliRunner
 import pipelines
 from noisegen.cli import main
 from noisegen.raw import write_dng
+from pipelines.parameters import LENGTHS
 from pipelines.realism.measures import measure
 from pipelines.recipe import Recipe
-from pipelines.reports.inspect import noise_of, source_noise
+from pipelines.reports.inspect import COMPONENTS, noise_of, source_noise
 
 KINDS = {
     "srgb": {},
@@ -56,6 +57,12 @@ def test_a_page_of_every_kind(tmp_path, changes):
     assert corpus.attributes["source"]["licence"] in html
     assert "schema = 1" in html
     assert "Not recorded for this source" in html
+
+
+def test_a_drawn_lens_is_among_the_histograms(tmp_path):
+    corpus = build(tmp_path, shading={"k1": (0.5, 1.0), "centre_y": (0.4, 0.6)})
+    inspect(corpus.storage.url, tmp_path / "report.html")
+    assert {name: len(names) for name, names in COMPONENTS.items()} == LENGTHS
 
 
 def test_the_noise_of_a_mosaic_is_white_plane_by_plane(tmp_path):
