@@ -184,11 +184,12 @@ class Bench:
 
     def _white(self, makers: Makers, parts: Split) -> tuple[Row, list[dict[str, Any]]]:
         """Return white noise of the range that does best on the training pairs, and all tried."""
-        tried = []
+        tried: list[tuple[float, Row]] = []
         for row in makers.candidates():
             self._train(row, 0)
-            found = self._psnrs(row, 0, "train", parts.train)
-            tried.append((float(np.mean(found)), row))
+            tried.append((float(np.mean(self._psnrs(row, 0, "train", parts.train))), row))
+            if len(tried) > 1 and tried[-1][0] <= tried[-2][0]:
+                break
         best = max(tried, key=lambda each: each[0])[1]
         row = Row(WHITE, best.title, best.data, best.training, best.facts)
         first = self._folder(row, 0)

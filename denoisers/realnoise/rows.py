@@ -1,6 +1,6 @@
 """The rows of the bench: kinds of noise on the clean halves of the training pairs."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -22,9 +22,11 @@ from pipelines.tables import Range
 WHITE, REAL = "awgn", "real"
 """The rows between which the others are placed."""
 
-MULTIPLES = (1.0, 2.0, 3.0)
-"""Ranges of white noise that are tried, as multiples of the training pairs' own. Noise with grain
-looks weaker to a network that knows white noise only."""
+WHITEST = 255.0
+"""Largest level of white noise that a training recipe takes."""
+
+LARGEST = 16
+"""Largest multiple of the training pairs' own range that is tried for white noise."""
 
 FITTED: Model = "heteroscedastic-covariance"
 
@@ -76,17 +78,19 @@ class Makers:
     preset: str
     seed: int
 
-    def candidates(self) -> list[Row]:
-        """Return the ranges of white noise that are tried, as rows."""
+    def candidates(self) -> Iterator[Row]:
+        """Yield white noise of the training pairs' own range, of twice that, and so on.
+
+        Noise with grain looks weaker than it is to a network that knows white noise alone.
+        """
         low, high = min(self.strengths.values()), max(self.strengths.values())
-        rows = []
-        for multiple in MULTIPLES:
+        multiple = 1
+        while multiple <= LARGEST and multiple * high <= WHITEST:
             limits: Range = (round(multiple * low, 2), round(multiple * high, 2))
-            name = f"{WHITE}-{multiple:g}"
             title = f"white noise, level {limits[0]:g} to {limits[1]:g}"
-            data = str(self.halves.folder)
-            rows.append(Row(name, title, data, {"awgn": limits}, {"awgn": limits}))
-        return rows
+            name, data = f"{WHITE}-{multiple}", str(self.halves.folder)
+            yield Row(name, title, data, {"awgn": limits}, {"awgn": limits})
+            multiple *= 2
 
     def others(self) -> list[Row]:
         """Return the other rows, made where they are not there yet."""

@@ -190,7 +190,14 @@ def test_only_the_noise_differs(results):
         path.parent.name: set(path.read_text().splitlines())
         for path in out.with_suffix(".work").glob("runs/*-0/recipe.toml")
     }
-    assert len(recipes) == len(ROWS[2:]) + 3, "a network each, and one for each range tried"
+    tried = json.loads(out.read_text())["chosen_on_training_pairs"]["awgn"]["tried"]
+    assert len(recipes) == len(ROWS[2:]) + len(tried), "one a row, and one for each range tried"
+    psnrs = [each["train_psnr"] for each in tried]
+    assert psnrs[:-1] == sorted(psnrs[:-1]), "doubled for as long as it does better"
+    assert all(
+        each["awgn"][1] == pytest.approx(tried[0]["awgn"][1] * 2**i, rel=0.01)
+        for i, each in enumerate(tried)
+    )
     for name, lines in recipes.items():
         differing = {line.partition(" ")[0] for line in recipes["real-0"] ^ lines}
         assert differing <= {"awgn", "renoise"}, name
