@@ -247,10 +247,11 @@ def synthesize(
     after = Corpus(storage)
     samples = sum(after.valid_samples(s) for s in shards)
     rejected = _rejected(after, shards)
-    if rejected and not samples and after.finished.all() and not _holds_any(after):
+    if not samples and after.finished.all() and not _holds_any(after):
+        error = _none_left(after, _recorded(after, set(range(after.plan.shards))))
         if begun.new and part == (1, 1):
             remove(storage)
-        raise _all_rejected(corpus, len(rejected))
+        raise error
     return Summary(
         path=str(out),
         samples=samples,
@@ -354,14 +355,24 @@ def _holds_any(corpus: Corpus) -> bool:
     return any(corpus.valid_samples(shard) for shard in range(corpus.plan.shards))
 
 
-def _all_rejected(corpus: Corpus, images: int) -> InputError:
-    recipe = corpus.recipe
-    setting = "--gain" if recipe.gain is not None else "--iso"
-    return InputError(
-        f"source_noise: no patch is left; the own noise of {images} raw files is more than "
+def _none_left(corpus: Corpus, unusable: Collection[int]) -> InputError:
+    """Return the error of a corpus whose patches are all left out: by what, and what would help."""
+    recipe, plan, counts = corpus.recipe, corpus.plan, corpus.rejected
+    noisy, setting = int((counts > 0).sum()), "--gain" if recipe.gain is not None else "--iso"
+    source = (
+        f"the own noise of {noisy} raw file{'s' * (noisy > 1)} is more than "
         f"{recipe.source_noise.max_share:g} of that of camera {recipe.camera}; raise {setting}, or "
         "use --source-noise top-up, bin2 or ignore"
     )
+    unfit = plan.patches - int(counts.sum()) - sum(map(plan.patches_of_image, unusable))
+    select = (
+        f"no place for {unfit} patches keeps to select.min_mean ({recipe.select.min_mean:g}) and "
+        f"select.max_clipped ({recipe.select.max_clipped:g}); change them, or raise "
+        "select.candidates"
+    )
+    if not noisy:
+        return InputError(f"select: no patch is left; {select}")
+    return InputError(f"source_noise: no patch is left; {source}" + f"; {select}" * (unfit > 0))
 
 
 def _too_many(problems: Collection[int], images: int, max_bad: float) -> bool:

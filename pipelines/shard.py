@@ -275,7 +275,7 @@ def _expose_all(
     every, own = rows, slice(None)
     whole = job.plan.patches_of_image(piece.image)
     if whole != piece.patches:
-        every = parameters.empty(whole)[:, None]
+        every = parameters.empty(whole * recipe.draws).reshape(whole, recipe.draws)
         every["image"], every["index"] = piece.image, np.arange(whole)[:, None]
         for field in ("cfa", "black", "white"):
             every[field] = rows[field][0, 0]
@@ -288,7 +288,10 @@ def _expose_all(
         except InputError as error:
             raise InputError(f"{name}: {error}") from None
         return 0
-    out = source_noise.too_strong(picture.own_noise, every[:, 0], picture.levels, sensor, recipe)
+    # Draws differ where each has a dark frame of its own.
+    flat = every.reshape(-1)
+    strong = source_noise.too_strong(picture.own_noise, flat, picture.levels, sensor, recipe)
+    out = np.asarray(strong.reshape(every.shape).any(axis=1))
     rows["valid"][out[own]] = 0
     return int(out.sum())
 

@@ -392,6 +392,34 @@ def test_raws_too_noisy_for_the_frames_are_left_out_in_any_shard(run, dark, tmp_
     assert corpus.table["valid"].tolist() == [1] * 192 + [0] * 192
 
 
+def test_a_patch_is_left_out_if_any_of_its_draws_has_too_quiet_a_frame(run, tmp_path):
+    """The file's read noise is 0.02 of the loud frame's variance, and more than the quiet one's."""
+    folders = {name: tmp_path / name for name in ("raws", "caps")}
+    for folder in folders.values():
+        folder.mkdir()
+    rng = np.random.default_rng(5)
+    tags = {"cfa": "RGGB", "black_level": 64, "white_level": 1023, "bits": 10}
+    taken = {"make": "Google", "model": "Pixel", "iso": 800}
+    for name, deviation in (("loud", 16), ("quiet", 2)):
+        codes = np.clip(np.rint(rng.normal(64, deviation, SHAPE)), 0, 1023).astype(np.uint16)
+        raw.write_dng(folders["caps"] / f"{name}.dng", codes, **tags, **taken)
+    profile = ((1e-7,) * 4, (0.02 * (16 / 959) ** 2,) * 4)
+    scene = np.full(SHAPE, 400, np.uint16)
+    raw.write_dng(folders["raws"] / "a.dng", scene, noise_profile=profile, **tags)
+    base = ["--source", "folder", "--root", folders["raws"], *ARGUMENTS, "--draws", "2"]
+    base += ["--count", "24", "--per-image", "24", "--dark-frames", folders["caps"]]
+    found = {}
+    for policy in ("ignore", "reject"):
+        out = tmp_path / f"{policy}.zarr"
+        made = run("synthesize", "--out", out, *base, "--source-noise", policy)
+        assert made.exit_code == 0, made.output
+        found[policy] = pipelines.open(out)
+    loud = found["ignore"].table["dark_frame"].reshape(24, 2) == 1
+    assert (loud[:, 0] != loud[:, 1]).any()
+    valid = found["reject"].table["valid"].reshape(24, 2)
+    assert (valid == loud.all(axis=1)[:, None]).all()
+
+
 def test_the_loader_does_not_draw_such_noise_anew(darkened):
     corpus = darkened(stage="raw")
     assert len(open_corpus(corpus, ("clean", "noisy"))) == 12

@@ -179,6 +179,21 @@ def test_the_command_says_what_is_left_empty(tmp_path, photos):
     assert "of 12 patches are left empty" in result.output
 
 
+def test_nothing_left_is_one_line_and_no_corpus(tmp_path, photos):
+    arguments = ["--source", "folder", "--root", str(photos), "--patch", "32", "--per-image", "4"]
+    arguments += ["--select", "stratified", "--set", "select.min_mean=1"]
+    out = tmp_path / "o.zarr"
+    result = CliRunner().invoke(main, ["synthesize", "--out", str(out), *arguments])
+    patches = 4 * len(list(photos.iterdir()))
+    assert result.output == (
+        f"noisegen: select: no patch is left; no place for {patches} patches keeps to "
+        "select.min_mean (1) and select.max_clipped (0.05); change them, or raise "
+        "select.candidates\n"
+    )
+    assert result.exit_code == 2
+    assert not out.exists()
+
+
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [

@@ -241,6 +241,16 @@ def test_nothing_left_is_one_line_and_no_corpus(tmp_path):
     assert pipelines.open(out).recipe.source_noise.policy == "ignore"
 
 
+def test_nothing_left_for_its_noise_or_its_level_names_both(tmp_path):
+    root = write(tmp_path / "raws", {"loud": (5e-2, 1e-3), "quiet": FILES["quiet"]})
+    arguments = ["synthesize", "--source", "folder", "--root", root, "--patch", "32"]
+    arguments += ["--per-image", "4", "--select", "stratified", "--set", "select.min_mean=1"]
+    line = command(*arguments, "--out", tmp_path / "a.zarr", code=2)
+    assert "no patch is left; the own noise of 1 raw file is more than 0.1" in line
+    assert "; no place for 4 patches keeps to select.min_mean (1)" in line
+    assert line.count("\n") == 1
+
+
 def test_as_shot_ignores_and_refuses_to_reject(folder, tmp_path):
     arguments = ["synthesize", "--source", "folder", "--root", folder, "--patch", "32"]
     arguments += ["--camera", "as-shot", "--out", tmp_path / "a.zarr"]
