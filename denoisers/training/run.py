@@ -14,8 +14,8 @@
 """
 
 import json
-import shutil
 from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -25,14 +25,14 @@ from denoisers.base import ModelEntry
 from denoisers.data import Dataset, Loader, Mixture, open_data
 from denoisers.data.corpora import CorpusData
 from denoisers.data.grey import GreyData
-from denoisers.storage import write_text
+from denoisers.training import folder as folders
 from denoisers.training.loop import Loop, Progress, Result
 from denoisers.training.precision import settled
 from denoisers.training.ranks import chosen, joined
 from denoisers.training.recipe import Training
 from denoisers.training.state import State
 from denoisers.training.validation import HeldOut
-from noisegen.errors import CorpusMismatchError, InputError, StorageError
+from noisegen.errors import CorpusMismatchError, InputError
 from pipelines.pairs import SRGB_STAGES
 
 Data = Sequence[tuple[str, float]]
@@ -62,7 +62,7 @@ class Run:
     compiled
         Whether the network goes through ``torch.compile``.
     overwrite
-        Begin anew where another run was.
+        Begin anew where another run was; what it wrote is removed.
     told
         Gets the progress after each iteration.
     """
@@ -84,7 +84,8 @@ class Run:
         Raises
         ------
         InputError
-            If data, network and recipe do not go together, or the folder holds another run.
+            If data, network and recipe do not go together, or the folder holds another run, or one
+            that another process trains.
         DivergedError
             If a loss or gradient is not finite; it names the batch.
         """
@@ -93,7 +94,7 @@ class Run:
 
     def _train(self) -> Result:
         recipe = self.recipe
-        with joined(self.device) as (ranks, device):
+        with joined(self.device) as (ranks, device), ExitStack() as stack:
             page = denoisers.entry(recipe.model)
             mixture, held_out = self._open(page)
             loader = Loader(
@@ -112,7 +113,8 @@ class Run:
                     f"not {recipe.patch}; give --patch"
                 )
             if ranks.first:
-                self._prepare(mixture)
+                stack.enter_context(folders.held(self.folder))
+                folders.prepare(self.folder, self._written(mixture), overwrite=self.overwrite)
             ranks.wait()
             if (self.folder / "resume.pt").exists():
                 state.load(self.folder / "resume.pt")
@@ -145,38 +147,6 @@ class Run:
             return mixture, HeldOut(held, recipe, page.inputs)
         mixture, rest = mixture.held_out()
         return mixture, HeldOut(rest, recipe, page.inputs) if rest else None
-
-    def _prepare(self, mixture: Mixture) -> None:
-        """Make the folder, or refuse one that holds another run."""
-        folder, wanted = self.folder, self._written(mixture)
-        if self.overwrite and (folder / "recipe.toml").exists():
-            shutil.rmtree(folder)
-        if (folder / "recipe.toml").exists():
-            for name, text in wanted.items():
-                path = folder / name
-                found = path.read_text(encoding="utf-8") if path.exists() else ""
-                if found != text:
-                    line = next(
-                        (
-                            b
-                            for a, b in zip(found.splitlines(), text.splitlines(), strict=False)
-                            if a != b
-                        ),
-                        "it is shorter",
-                    )
-                    raise CorpusMismatchError(
-                        f"{folder} holds another run, its {name} differs at: {line.strip()}; give "
-                        "another --out, or --overwrite"
-                    )
-            return
-        if folder.exists() and any(folder.iterdir()):
-            raise CorpusMismatchError(f"{folder} is there and no training run; give another --out")
-        try:
-            (folder / "samples").mkdir(parents=True)
-        except OSError as error:
-            raise StorageError(f"cannot make {folder}: {error.strerror or error}") from None
-        for name, text in reversed(wanted.items()):
-            write_text(folder / name, text)
 
     def _written(self, mixture: Mixture) -> dict[str, str]:
         """Return the files that say what a run is."""

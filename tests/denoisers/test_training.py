@@ -17,11 +17,12 @@ from denoisers import card as cards
 from denoisers import presets
 from denoisers.data import Loader, Mixture, open_data
 from denoisers.training import journal, objective, recipe, schedules
+from denoisers.training.folder import WRITTEN, held
 from denoisers.training.run import Run
 from denoisers.training.state import State
 from denoisers.training.step import DivergedError, step
 from noisegen.cli import main
-from noisegen.errors import InputError, RecipeError, UnreadableFileError
+from noisegen.errors import InputError, RecipeError, StorageError, UnreadableFileError
 from tests.denoisers.conftest import make
 
 SMALL = {
@@ -375,6 +376,45 @@ def test_another_run_is_not_written_over(corpus, lazy, tmp_path):
     (tmp_path / "full" / "x").write_text("")
     with pytest.raises(InputError, match="is there and no training run"):
         train(tmp_path / "full", corpus)
+
+
+def test_beginning_anew_removes_what_runs_write_and_nothing_else(corpus, tmp_path):
+    run, url = tmp_path / "run", [(corpus.storage.url, 1.0)]
+    train(run, corpus)
+    written = {path.name for path in run.iterdir()}
+    assert written - {"tensorboard"} == set(WRITTEN) - {"tensorboard"}
+    (run / "notes.txt").write_text("mine")
+    Run(small(batch=2), url, run, device="cpu", overwrite=True).train()
+    assert (run / "notes.txt").read_text() == "mine"
+    # a folder with somebody's recipe is no run
+    (tmp_path / "project").mkdir()
+    (tmp_path / "project" / "recipe.toml").write_text("mine")
+    with pytest.raises(InputError, match="is there and no training run"):
+        Run(small(), url, tmp_path / "project", device="cpu", overwrite=True).train()
+    assert (tmp_path / "project" / "recipe.toml").read_text() == "mine"
+
+
+def test_a_run_that_was_stopped_before_it_was_all_there_begins(corpus, tmp_path):
+    (tmp_path / "run" / "samples").mkdir(parents=True)
+    (tmp_path / "run" / "data.json").write_text("{}")
+    assert train(tmp_path / "run", corpus).iterations == 20
+
+
+def test_one_process_trains_in_a_folder(corpus, tmp_path):
+    train(tmp_path / "run", corpus)
+    before = weights(tmp_path / "run")
+    command = ["train", "dncnn", "--data", corpus.storage.url, "--out", str(tmp_path / "run")]
+    with held(tmp_path / "run"):
+        done = CliRunner().invoke(main, [*command, "--patch", "16", "--overwrite"])
+    assert done.exit_code == 2
+    assert "run is being trained by another process; wait for it" in done.output
+    assert_same(before, weights(tmp_path / "run"))
+
+
+def test_a_file_is_no_folder_for_a_run(corpus, tmp_path):
+    (tmp_path / "run").write_text("mine")
+    with pytest.raises(StorageError, match=r"cannot make .*run: File exists"):
+        train(tmp_path / "run", corpus)
 
 
 def test_nan_stops_with_the_batch(corpus, tmp_path, monkeypatch):
