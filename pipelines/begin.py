@@ -179,7 +179,13 @@ def _warnings(job: Job) -> tuple[str, ...]:
 
 def _difference(existing: dict[str, Any], recipe: Recipe) -> str:
     old, new = recipes.json_data(existing["recipe"]), recipes.json_data(recipe.to_json())
-    keys = sorted(k for k in old.keys() | new.keys() if old.get(k) != new.get(k))
-    key = next((k for k in keys if not k.endswith("_file")), keys[0] if keys else "schema")
-    there, here = (textwrap.shorten(repr(data.get(key)), 200) for data in (old, new))
-    return f"{key} is {there} there, {here} here"
+    name = ""
+    while True:
+        keys = sorted(k for k in old.keys() | new.keys() if old.get(k) != new.get(k))
+        key = next((k for k in keys if not k.endswith("_file")), keys[0] if keys else "schema")
+        there, here, name = old.get(key), new.get(key), name + key
+        if not (isinstance(there, dict) and isinstance(here, dict)):
+            break
+        old, new, name = there, here, f"{name}."
+    there, here = (textwrap.shorten(repr(value), 200) for value in (there, here))
+    return f"{name} is {there} there, {here} here"

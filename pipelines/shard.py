@@ -458,7 +458,8 @@ def _check_size(picture: Frame, job: Job, number: int, shape: tuple[int, ...]) -
     patch, edge = job.recipe.patch, job.developer.core
     least = min(picture.height, picture.width)
     found = f"{job.images[number].name} is {picture.height} x {picture.width} pixels"
-    if (picture.height, picture.width) != shape[:2]:
+    averaged = (picture.height, picture.width) != shape[:2]
+    if averaged:
         found += f" (averaged, of {shape[0]} x {shape[1]})"
     if least < edge > patch:
         raise InputError(
@@ -468,4 +469,7 @@ def _check_size(picture: Frame, job: Job, number: int, shape: tuple[int, ...]) -
     if least < patch:
         fits = least // 2 * 2
         remedy = f"use --patch {fits} or less" if fits >= 8 else "take it out of the folder"
+        if averaged:
+            mosaic = isinstance(picture, MosaicFrame)
+            remedy += ", or " + ("not bin2" if mosaic else "a smaller source_noise.shrink")
         raise InputError(f"{found}, smaller than the patch of {patch}; {remedy}")

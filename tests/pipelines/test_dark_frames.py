@@ -263,7 +263,7 @@ def test_a_folder_that_changed_is_told(run, tmp_path):
     frame(folder / "a.dng", 9)
     line = run("synthesize", "--out", out, *ARGUMENTS, *given)
     assert (line.exit_code, line.output.count("\n")) == (2, 1)
-    assert "holds a corpus of another recipe (dark_frames is {'a.dng':" in line.output
+    assert "holds a corpus of another recipe (dark_frames.a.dng is '" in line.output
     line = run("synthesize", "--out", tmp_path / "b.zarr", "--recipe", recipe, *given)
     assert (line.exit_code, line.output.count("\n")) == (2, 1)
     assert "the recipe's frame a.dng is another file there" in line.output
