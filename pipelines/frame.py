@@ -250,8 +250,12 @@ def frame(image: SourceImage, camera: Camera, recipe: Recipe, number: int) -> Fr
     number
         The image's row in the corpus.
     """
-    levels, lens = camera.levels, lens_of(recipe, image, number)
     height, width = image.pixels.shape[:2]
+    if image.raw is not None and recipe.source_noise.policy == "bin2":
+        # A remainder is left out of the means; the lens's centre does not move with it.
+        covered = (height // 4 * 4, width // 4 * 4)
+        image = replace(image, raw=replace(image.raw, shape=covered))
+    levels, lens = camera.levels, lens_of(recipe, image, number)
     if image.raw is not None:
         raw = image.raw
         drawn = camera.draw_color(random.generator(recipe.seed, random.Stream.COLOUR, number))

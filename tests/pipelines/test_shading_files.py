@@ -9,6 +9,8 @@ from click.testing import CliRunner
 
 import pipelines
 from catalogs import cameras
+from catalogs.sources.folder import read_file
+from catalogs.sources.roots import Root
 from noisegen import cfa, raw
 from noisegen.cli import main
 from noisegen.isp.bulk import render
@@ -17,6 +19,7 @@ from noisegen.isp.shading import GainMaps, Shading
 from noisegen.raw.opcodes import FixVignetteRadial
 from noisegen.raw.shading import gain_map_opcodes
 from pipelines import execution, materialize
+from pipelines.frame import frame as prepared
 from pipelines.measure import noise_curves
 from pipelines.recipe import Recipe
 
@@ -98,6 +101,23 @@ def test_pictures_are_crops_of_the_frame_under_its_own_maps_and_mosaics_stay(of_
     assert len(frames) == 2
     for frame in frames.values():  # level again, to a code of 300 in the darkest corner
         assert np.ptp(frame[..., 1] / frame[..., 1].mean()) < 0.03
+
+
+def test_means_of_four_have_the_gain_of_their_place_where_a_remainder_is_left_out(tmp_path):
+    """Planes lie within half a pixel of the file of their place in the smaller mosaic."""
+    shape = (131, 163)
+    vignette = FixVignetteRadial((0.4, 0.3, 0.0, 0.0, 0.0), (0.45, 0.55))
+    write(tmp_path / "a.dng", Shading(maps=maps((9, 11), 3)), shape=shape, vignette=vignette)
+    image = read_file(Root(str(tmp_path)), "a.dng")
+    made = prepared(image, GP, recipe_of(source_noise={"policy": "bin2"}), 0)
+    assert (made.height, made.width) == (64, 80)
+    found = made.lens.own.at((64, 80)).gains((64, 80), GP.cfa)
+    full = raw.recorded_shading(image.raw).at(shape).gains(shape, GP.cfa)
+    for y, x in np.ndindex(2, 2):
+        plane = full[y::2, x::2][:64, :80]
+        mean = (plane[::2, ::2] + plane[1::2, ::2] + plane[::2, 1::2] + plane[1::2, 1::2]) / 4
+        slopes = [np.abs(np.diff(plane, axis=axis)).max() / 2 for axis in (0, 1)]
+        assert np.abs(found[y::2, x::2] - mean).max() < 0.55 * sum(slopes)
 
 
 def test_corners_are_noisier(of_raws):
