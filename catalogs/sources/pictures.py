@@ -89,7 +89,7 @@ def _fault(data: bytes, where: str) -> str | None:
     if data.startswith(b"\xff\xd8"):
         return None if _jpeg_ends(data) else "is a JPEG that was cut short"
     if data.startswith(_TIFF):
-        return _tiff_fault(data)
+        return _tiff_fault(data, where)
     if data.startswith(b"BM"):
         (length,) = struct.unpack_from("<I", data.ljust(6, b"\0"), 2)
         return "is a BMP that was cut short" if length > len(data) else None
@@ -138,13 +138,31 @@ def _jpeg_ends(data: bytes) -> bool:
     return data[at : at + 2] == b"\xff\xd9"
 
 
-def _tiff_fault(data: bytes) -> str | None:
+def _tiff_fault(data: bytes, where: str) -> str | None:
     import tifffile
 
     try:
         with tifffile.TiffFile(io.BytesIO(data)) as tiff:
             page: Any = tiff.pages[0]
             ends = [o + n for o, n in zip(page.dataoffsets, page.databytecounts, strict=True)]
+            kind = _misread(page)
     except (tifffile.TiffFileError, ValueError, IndexError, struct.error) as error:
         return f"is a damaged TIFF ({error})"
+    if kind is not None:
+        raise UnsupportedFileError(
+            f"{where} is a TIFF of 16 bits {kind}, which OpenCV decodes to other values; store it "
+            "as RGB or as grey where 0 is black, pixel by pixel and without alpha"
+        )
     return "is a TIFF that was cut short" if max(ends, default=0) > len(data) or not ends else None
+
+
+def _misread(page: Any) -> str | None:
+    """Say what of a TIFF's page OpenCV 5.0 gets wrong without an error, or return None."""
+    samples = int(page.samplesperpixel)
+    if page.dtype != np.uint16:
+        return None
+    if samples > 1 and int(page.planarconfig) == 2:
+        return "with its channels one after the other"
+    if samples == 2:
+        return "in grey with alpha"
+    return "where 0 is white" if int(page.photometric) == 0 else None

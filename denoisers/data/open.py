@@ -43,12 +43,13 @@ def open_data(
         )
     if has_pairs(path):
         return of_pairs(open_pairs(path), names)
+    found = open_pictures(root)
     if names != ("clean",):
         raise MissingDataError(
             f"{path}: clean pictures only; say which noise is put on them, such as --awgn 25, or "
             "name halves of pairs X_noisy and X_clean"
         )
-    return open_pictures(root)
+    return found
 
 
 def open_corpus(corpus: Corpus, names: tuple[str, ...], *, renoise: bool = False) -> CorpusData:

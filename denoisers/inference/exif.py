@@ -11,6 +11,7 @@ References
 TIFF 6.0 section 2; BigTIFF; Exif 2.32 sections 4.6.2 to 4.6.7.
 """
 
+import io
 import struct
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -102,6 +103,14 @@ def into_tiff(data: bytes, exif: bytes) -> bytes:
     entries = {**directory(data), **_of_picture(exif)}
     at = len(data) + len(data) % 2
     return _head(data, at) + data[8:].ljust(at - 8, b"\0") + _packed(entries, _order(data), at)
+
+
+def pages(data: bytes) -> int:
+    """Return how many pictures a TIFF has, without smaller ones of the same picture."""
+    import tifffile
+
+    with tifffile.TiffFile(io.BytesIO(data)) as tiff:
+        return sum(not page.is_reduced for page in tiff.pages)
 
 
 def upright(exif: bytes) -> bytes:

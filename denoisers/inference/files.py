@@ -82,7 +82,9 @@ def check_ending(path: Path, bits: Bits | None = None) -> None:
         raise InputError(f"{path}: a JPEG has 8 bits; write a PNG or TIFF, or give --bits 8")
 
 
-def write(path: Path, picture: npt.NDArray[np.float32], bits: Bits, meta: Metadata) -> None:
+def write(
+    path: Path, picture: npt.NDArray[np.float32], bits: Bits, meta: Metadata
+) -> tuple[str, ...]:
     """Write a picture, whole or not at all.
 
     Parameters
@@ -96,6 +98,11 @@ def write(path: Path, picture: npt.NDArray[np.float32], bits: Bits, meta: Metada
     meta
         What is put into the file beside the pixels.
 
+    Returns
+    -------
+    tuple of str
+        What of the file that was read is not in it.
+
     Raises
     ------
     InputError
@@ -106,14 +113,16 @@ def write(path: Path, picture: npt.NDArray[np.float32], bits: Bits, meta: Metada
     check_ending(path)
     ending = path.suffix.lower()
     jpeg = ending in (".jpg", ".jpeg")
+    meta = metadata.fitting(meta, channels=picture.shape[2], jpeg=jpeg)
     codes = to_8bit(picture) if bits == 8 or jpeg else np.rint(picture * 65535).astype(np.uint16)
     if ending in (".tif", ".tiff"):
         write_whole(path, lambda partial: _write_tiff(partial, codes, meta))
-        return
+        return meta.lost
     options = [cv2.IMWRITE_JPEG_QUALITY, QUALITY] if jpeg else []
     _, encoded = cv2.imencode(ending, codes[..., ::-1], options)
     data = metadata.put(encoded.tobytes(), meta)
     write_whole(path, lambda partial: partial.write_bytes(data))
+    return meta.lost
 
 
 def _write_tiff(path: Path, codes: npt.NDArray[Any], meta: Metadata) -> None:

@@ -92,8 +92,8 @@ class Job:
         )
         return cls(found, restorer, card, bits)
 
-    def run(self) -> Iterator[Path]:
-        """Denoise one file after the other, and yield what was written.
+    def run(self) -> Iterator[tuple[str, ...]]:
+        """Denoise one file after the other, and yield what of each was not kept.
 
         Raises
         ------
@@ -109,8 +109,7 @@ class Job:
             noisy = self._channels(file, source)
             bits = self.bits or file.bits
             make_folder(out.parent)
-            files.write(out, self.restorer(noisy), bits, file.metadata)
-            yield out
+            yield files.write(out, self.restorer(noisy), bits, file.metadata)
 
     def _channels(self, file: files.File, source: Path) -> npt.NDArray[Any]:
         if self.restorer.channels == file.picture.shape[2]:

@@ -19,7 +19,11 @@ JPEG = b"\xff\xd8"
 
 _EXIF, _ICC = b"Exif\0\0", b"ICC_PROFILE\0"
 _ICC_TAG = 34675
-_SEGMENT = 65533 - len(_ICC) - 2
+_CHANNELS = {b"GRAY": 1, b"RGB ": 3, b"CMYK": 4, b"Lab ": 3}
+"""Of the colour spaces that profiles of pictures are for."""
+_LONGEST = 65533
+"""Bytes of a segment of a JPEG."""
+_SEGMENT = _LONGEST - len(_ICC) - 2
 """Bytes of a profile that fit into one segment of a JPEG."""
 
 
@@ -33,10 +37,13 @@ class Metadata:
         ICC profile.
     exif
         EXIF block, a TIFF file of its own.
+    lost
+        What of the file is not kept, one phrase each.
     """
 
     icc: bytes | None = None
     exif: bytes | None = None
+    lost: tuple[str, ...] = ()
 
 
 def read(data: bytes) -> Metadata:
@@ -47,12 +54,36 @@ def read(data: bytes) -> Metadata:
         return _of_jpeg(data)
     if data.startswith((*blocks.CLASSIC, *blocks.BIG)):
         icc = blocks.directory(data).get(_ICC_TAG)
-        return Metadata(icc.data if icc else None, blocks.of_tiff(data))
+        pages = blocks.pages(data)
+        lost = (f"its pages 2 to {pages}",) if pages > 1 else ()
+        return Metadata(icc.data if icc else None, blocks.of_tiff(data), lost)
     return Metadata()
 
 
+def fitting(metadata: Metadata, *, channels: int, jpeg: bool) -> Metadata:
+    """Return what may stand in a file; what may not is told in ``lost``.
+
+    Parameters
+    ----------
+    metadata
+        Of another file.
+    channels
+        Of the picture: a profile is for values of one colour space.
+    jpeg
+        Whether the file is a JPEG, whose EXIF has 65527 bytes at most.
+    """
+    icc, exif, lost = metadata.icc, metadata.exif, metadata.lost
+    if icc and _CHANNELS.get(space := icc[16:20], channels) != channels:
+        icc = None
+        lost += (f"the ICC profile, which is for {space.decode().strip()} values",)
+    if exif and jpeg and len(_EXIF) + len(exif) > _LONGEST:
+        lost += (f"the EXIF, {len(exif)} bytes and too long for a JPEG; write a PNG or TIFF",)
+        exif = None
+    return Metadata(icc, exif, lost)
+
+
 def put(data: bytes, metadata: Metadata) -> bytes:
-    """Return a PNG or JPEG with a profile and upright EXIF."""
+    """Return a PNG or JPEG with a :func:`fitting` profile and upright EXIF."""
     exif = blocks.upright(metadata.exif) if metadata.exif else None
     if data.startswith(PNG):
         chunks = b""
@@ -63,7 +94,7 @@ def put(data: bytes, metadata: Metadata) -> bytes:
         after_header = len(PNG) + 25
         return data[:after_header] + chunks + data[after_header:]
     segments = b""
-    if exif and len(exif) + len(_EXIF) <= 65533:
+    if exif:
         segments += _segment(0xE1, _EXIF + exif)
     if metadata.icc:
         parts = [metadata.icc[i : i + _SEGMENT] for i in range(0, len(metadata.icc), _SEGMENT)]
@@ -74,17 +105,21 @@ def put(data: bytes, metadata: Metadata) -> bytes:
 
 def _of_png(data: bytes) -> Metadata:
     icc = exif = None
+    lost: tuple[str, ...] = ()
     at = len(PNG)
     while at + 12 <= len(data):
         (length,) = struct.unpack_from(">I", data, at)
         kind, body = data[at + 4 : at + 8], data[at + 8 : at + 8 + length]
         if kind == b"iCCP":
             compressed = body.partition(b"\0")[2][1:]
-            icc = zlib.decompress(compressed)
+            try:
+                icc = zlib.decompress(compressed)
+            except zlib.error:
+                lost = ("the ICC profile, which is damaged",)
         elif kind == b"eXIf":
             exif = body
         at += 12 + length
-    return Metadata(icc, exif)
+    return Metadata(icc, exif, lost)
 
 
 def _of_jpeg(data: bytes) -> Metadata:

@@ -50,6 +50,11 @@ def opener(count: int | None = None, *, corpus: bool = False) -> Open:
         notes = []
         if count not in (None, len(pairs)):
             notes.append(f"{len(pairs)} of the set's {count} pairs are there")
+        if pairs.corpus is not None and len(pairs) < len(pairs.corpus):
+            notes.append(
+                f"{len(pairs)} of the corpus's {len(pairs.corpus)} samples are there and valid; of "
+                f"the others noisegen status {where} says more"
+            )
         if pairs.skipped:
             notes.append(
                 f"{len(pairs.skipped)} pictures are no halves of pairs, first {pairs.skipped[0]}"

@@ -61,9 +61,13 @@ def command(**options: Any) -> None:
         bits={"8": 8, "16": 16, None: None}[options["bits"]],
         overwrite=options["overwrite"],
     )
+    warnings: list[str] = []
     with counting("denoise", len(job.paths)) as done:
-        for _ in job.run():
+        for (_, path), lost in zip(job.paths, job.run(), strict=True):
+            warnings += [f"{path} is without {what}" for what in lost]
             done()
+    for line in warnings:
+        click.echo(f"warning: {line}", err=True)
     what = (
         job.paths[0][1] if len(job.paths) == 1 else f"{options['out']}: {len(job.paths)} pictures"
     )

@@ -137,6 +137,33 @@ def test_a_flipped_bit_in_a_png_is_found() -> None:
         pictures.decode(bytes(data), "x")
 
 
+@pytest.mark.parametrize(
+    ("shape", "options", "kind"),
+    [
+        ((3, 24, 40), {"photometric": "rgb", "planarconfig": "separate"}, "one after the other"),
+        ((24, 40), {"photometric": "miniswhite"}, "where 0 is white"),
+        ((24, 40, 2), {"photometric": "minisblack", "extrasamples": ["unassalpha"]}, "with alpha"),
+    ],
+)
+def test_what_opencv_gets_wrong_in_16_bits_is_refused(shape, options, kind) -> None:
+    for dtype in (np.uint8, np.uint16):
+        data = io.BytesIO()
+        values = RNG.integers(0, 256, shape).astype(dtype)
+        if "extrasamples" in options:
+            options = options | {"planarconfig": "contig"}
+        tifffile.imwrite(data, values, metadata=None, **options)
+        if dtype == np.uint16:
+            with pytest.raises(
+                UnsupportedFileError, match=rf"a\.tif is a TIFF of 16 bits .*{kind}"
+            ):
+                pictures.decode(data.getvalue(), "a.tif")
+            continue
+        found = pictures.decode(data.getvalue(), "a.tif")
+        grey = {"minisblack": lambda v: v[..., 0], "miniswhite": lambda v: 255 - v}
+        seen = grey.get(options["photometric"], lambda v: v.transpose(1, 2, 0))(values)
+        np.testing.assert_array_equal(found, seen if seen.ndim == 3 else np.dstack([seen] * 3))
+
+
 def test_float_pictures_and_other_files_are_refused() -> None:
     stream = io.BytesIO()
     tifffile.imwrite(stream, RGB.astype(np.float32), photometric="rgb")

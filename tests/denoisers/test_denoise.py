@@ -215,6 +215,54 @@ def test_profile_and_exif_are_kept_and_upright(weights, tmp_path, order, ending)
     assert cv2.imread(str(out), flags).shape == (24, 16, 3)
 
 
+def warned(weights, source, out):
+    done = run(source, "--model", weights[0], "--out", out)
+    assert done.exit_code == 0, done.output
+    return [s for s in done.output.splitlines() if s.startswith("warning: ")]
+
+
+def test_what_cannot_be_kept_is_said(weights, tmp_path):
+    picture = RNG.integers(0, 256, (12, 14, 3), np.uint8)
+    source, out = tmp_path / "a.png", tmp_path / "b.png"
+    png = cv2.imencode(".png", picture)[1].tobytes()
+
+    def lost(meta, ending=".png"):
+        source.write_bytes(metadata.put(png, meta))
+        out = tmp_path / f"{len(list(tmp_path.iterdir()))}{ending}"
+        lines = [
+            line.removeprefix(f"warning: {out} is without ")
+            for line in warned(weights, source, out)
+        ]
+        return lines, metadata.read(out.read_bytes())
+
+    grey, colour = (bytes(16) + name + bytes(200) for name in (b"GRAY", b"RGB "))
+    assert lost(metadata.Metadata(colour)) == ([], metadata.Metadata(colour))
+    lines = ["the ICC profile, which is for GRAY values"]
+    assert lost(metadata.Metadata(grey)) == (lines, metadata.Metadata())
+    large = full_block("<", 1) + bytes(65_500)
+    lines = [f"the EXIF, {len(large)} bytes and too long for a JPEG; write a PNG or TIFF"]
+    assert lost(metadata.Metadata(exif=large), ".jpg") == (lines, metadata.Metadata())
+    assert lost(metadata.Metadata(exif=large)) == ([], metadata.Metadata(exif=large))
+    damaged = metadata._chunk(b"iCCP", b"icc\0\0nothing")
+    source.write_bytes(png[:33] + damaged + png[33:])
+    assert warned(weights, source, out) == [
+        f"warning: {out} is without the ICC profile, which is damaged"
+    ]
+
+
+def test_other_pages_of_a_tiff_are_said_to_be_lost(weights, tmp_path):
+    pages = RNG.integers(0, 256, (3, 12, 14, 3), np.uint8)
+    tifffile.imwrite(tmp_path / "a.tif", pages, photometric="rgb")
+    out = tmp_path / "b.tif"
+    lines = [f"warning: {out} is without its pages 2 to 3"]
+    assert warned(weights, tmp_path / "a.tif", out) == lines
+    np.testing.assert_array_equal(tifffile.imread(out), expected(weights[1], pages[0], 8))
+    with tifffile.TiffWriter(tmp_path / "c.tif") as tiff:  # a smaller copy is no page
+        tiff.write(pages[0], photometric="rgb")
+        tiff.write(pages[0, ::2, ::2].copy(), photometric="rgb", subfiletype=1)
+    assert not warned(weights, tmp_path / "c.tif", tmp_path / "d.tif")
+
+
 def test_a_profile_goes_from_tiff_to_png_and_back(weights, tmp_path):
     picture = RNG.integers(0, 65536, (10, 12, 3), np.uint16)
     tifffile.imwrite(tmp_path / "a.tif", picture, photometric="rgb", iccprofile=ICC[:500])

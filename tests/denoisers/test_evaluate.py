@@ -21,6 +21,7 @@ from denoisers.training import recipe
 from denoisers.training.run import Run
 from noisegen.cli import main
 from pipelines.frame import perceptual_hash, thumbnail
+from tests.denoisers.conftest import make
 
 RNG = np.random.default_rng(21)
 SMALL = {"depth": 3, "width": 4, "batch_norm": False}
@@ -259,6 +260,21 @@ def test_scenes_that_a_run_held_out_were_not_trained_on(corpus, tmp_path):
     code, line = evaluate(lone, *arguments[1:])
     assert code == 1
     assert "24 of 24 test pictures" in line
+
+
+def test_samples_that_are_left_out_are_said_to_be(tmp_path):
+    (tmp_path / "photos").mkdir()
+    textured = np.random.default_rng(0).integers(60, 140, (48, 48, 3), np.uint8)
+    for name, picture in (("black", np.zeros_like(textured)), ("a", textured)):
+        cv2.imwrite(str(tmp_path / "photos" / f"{name}.png"), picture)
+    path = tmp_path / "c.zarr"
+    source = {"source": "folder", "source_options": {}, "select": {"method": "stratified"}}
+    corpus = make(path, root=str(tmp_path / "photos"), count=4, **source)
+    assert len(corpus.valid) == 2  # no place of a black picture is worth a patch
+    code, text = evaluate(save(tmp_path / "a.safetensors"), "--on", "corpus", "--root", path)
+    assert code == 0
+    assert "note: 2 of the corpus's 4 samples are there and valid; of the others" in text
+    assert "mean of 2" in text
 
 
 def test_a_corpus_that_was_made_anew_is_not_the_one_of_the_card(corpus, photos, tmp_path):

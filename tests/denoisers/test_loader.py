@@ -496,6 +496,11 @@ def test_what_cannot_be_loaded_is_named(corpus, photos, tmp_path):
         Mixture([data(corpus), data(raw)], (1, 1))
 
 
+def test_an_empty_folder_is_said_to_be_empty(tmp_path):
+    with pytest.raises(MissingDataError, match=r"no picture there .* and no corpus"):
+        open_data(str(tmp_path))
+
+
 def test_an_unfinished_corpus_is_refused(tmp_path):
     corpus = make(tmp_path / "c.zarr")
     for file in (tmp_path / "c.zarr" / "manifest").glob("c.*"):
