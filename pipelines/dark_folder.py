@@ -10,7 +10,7 @@ import numpy as np
 from catalogs import cameras
 from catalogs.camera import Camera
 from catalogs.sources import SourceImage
-from catalogs.sources.folder import RAW_EXTENSIONS, read_file
+from catalogs.sources.folder import RAW_EXTENSIONS, read_file, sidecars
 from catalogs.sources.roots import Root
 from noisegen import cfa
 from noisegen.errors import InputError, MissingDataError
@@ -165,7 +165,11 @@ def _given(root: str | None) -> str:
 
 
 def _sha256(folder: Root, name: str) -> str:
-    return hashlib.sha256(folder.read(name)).hexdigest()
+    """Return the hash of a frame, and of what describes one that has no header."""
+    digest = hashlib.sha256(folder.read(name))
+    for beside in filter(folder.has, sidecars(name)):
+        digest.update(folder.read(beside))
+    return digest.hexdigest()
 
 
 def _frame(folder: Root, name: str, camera: Camera, edge: int) -> DarkFrame:

@@ -100,12 +100,22 @@ def read_file(root: Root, name: str) -> SourceImage:
     return SourceImage("srgb", picture, sha256, lossy=pictures.is_lossy(data))
 
 
+def sidecars(name: str) -> tuple[str, ...]:
+    """Return the files that may describe a mosaic without a header: the first that is there does.
+
+    They are its own JSON and its folder's; other files need none.
+    """
+    if _ending(name) not in _HEADERLESS:
+        return ()
+    path = PurePosixPath(name)
+    return str(path.with_suffix(".json")), str(path.with_name("metadata.json"))
+
+
 def _description(root: Root, name: str) -> bytes | None:
     """Return what describes a headerless mosaic: its own JSON, or its entry in metadata.json."""
-    beside = str(PurePosixPath(name).with_suffix(".json"))
+    beside, shared = sidecars(name)
     if root.has(beside):
         return root.read(beside)
-    shared = str(PurePosixPath(name).with_name("metadata.json"))
     # Under a local root noisegen.raw finds it; what lies elsewhere is fetched here.
     if root.path is not None or not root.has(shared):
         return None

@@ -1,5 +1,6 @@
 """Corpora with dark frames: what is drawn of them, what they stand for, and what is refused."""
 
+import json
 from dataclasses import replace
 
 import cv2
@@ -274,6 +275,26 @@ def test_a_folder_that_changed_is_told(run, tmp_path):
     frame(folder / "z.dng", 1)
     line = run("synthesize", "--out", tmp_path / "b.zarr", "--recipe", recipe, *given)
     assert "the recipe's frame a.dng is not there" in line.output
+
+
+def test_what_describes_a_headerless_frame_is_part_of_it(run, tmp_path):
+    folder = tmp_path / "dark"
+    folder.mkdir()
+    codes = np.clip(np.rint(np.random.default_rng(7).normal(64, 4, SHAPE)), 0, 1023)
+    (folder / "a.raw").write_bytes(codes.astype("<u2").tobytes())
+    about = {"height": SHAPE[0], "width": SHAPE[1], "cfa_pattern": "RGGB", "bits": 10}
+    about |= {"black_level": 64, "white_level": 1023, "make": "Google", "model": "Pixel"}
+    about |= {"dtype": "uint16", "byteorder": "little", "iso": 800}
+    (folder / "a.json").write_text(json.dumps(about))
+    given = ["--dark-frames", folder]
+    made = run("synthesize", "--out", tmp_path / "a.zarr", *ARGUMENTS, *given)
+    assert made.exit_code == 0, made.output
+    recipe = tmp_path / "r.toml"
+    recipe.write_text(run("recipe", tmp_path / "a.zarr").output)
+    (folder / "a.json").write_text(json.dumps(about | {"black_level": 60}))
+    line = run("synthesize", "--out", tmp_path / "b.zarr", "--recipe", recipe, *given)
+    assert (line.exit_code, line.output.count("\n")) == (2, 1)
+    assert "the recipe's frame a.raw is another file there" in line.output
 
 
 @pytest.mark.parametrize(
