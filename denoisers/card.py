@@ -22,6 +22,7 @@ from noisegen.errors import (
     MissingDataError,
     RecipeError,
     StorageError,
+    UnknownNameError,
     UnreadableFileError,
     WeightsError,
 )
@@ -137,9 +138,11 @@ def load(path: str | os.PathLike[str]) -> tuple[Denoiser, Card]:
         raise WeightsError(
             f"{path} has no card of noisegen's; published weights are for denoisers.published.load"
         )
-    card = Card.from_json(header[KEY])
     try:
+        card = Card.from_json(header[KEY])
         model = denoisers.create(card.model, **card.options)
+    except (WeightsError, UnknownNameError) as error:
+        raise WeightsError(f"{path}: {error}") from None
     except RecipeError as error:
         raise WeightsError(f"{path}: its card is of another version of noisegen: {error}") from None
     return fill(model, state, str(path)), card

@@ -175,7 +175,7 @@ def _read(path: Path) -> Mapping[str, Any] | tuple[Denoiser, Card]:
     except pickle.UnpicklingError as error:
         raise UnreadableFileError(
             f"{path} is no file of weights alone, and what else it holds may be a program: it is "
-            f"not run ({_line(error)})"
+            f"not run ({_line(error).partition('. ')[0]})"
         ) from None
     except Exception as error:  # a damaged file may raise anything
         raise UnreadableFileError(f"cannot read {path}: {_line(error)}") from None

@@ -77,7 +77,10 @@ def check_ending(path: Path, bits: Bits | None = None) -> None:
         If its ending is of no format that is written, or one without that many bits.
     """
     if path.suffix.lower() not in WRITTEN:
-        raise InputError(f"{path}: pictures are written as {', '.join(WRITTEN)}; name it so")
+        raise InputError(
+            f"{path}: pictures are written as {', '.join(WRITTEN)}; name it so, or convert what is "
+            "read"
+        )
     if bits == 16 and path.suffix.lower() in (".jpg", ".jpeg"):
         raise InputError(f"{path}: a JPEG has 8 bits; write a PNG or TIFF, or give --bits 8")
 

@@ -15,7 +15,7 @@ from denoisers.inference.restorer import Precision, Restorer, best_precision
 from denoisers.inference.weights import open_weights
 from denoisers.storage import make_folder
 from denoisers.training.ranks import chosen
-from noisegen.errors import InputError, MissingDataError
+from noisegen.errors import InputError, MissingDataError, NoisegenError, UnreadableFileError
 
 
 @dataclass(frozen=True)
@@ -92,21 +92,33 @@ class Job:
         )
         return cls(found, restorer, card, bits)
 
-    def run(self) -> Iterator[tuple[str, ...]]:
-        """Denoise one file after the other, and yield what of each was not kept.
+    def run(self) -> Iterator[tuple[str, ...] | NoisegenError]:
+        """Denoise one file after the other.
+
+        Yields
+        ------
+        tuple of str, or NoisegenError
+            What of a file was not kept. Of several files those that are damaged, or in colour where
+            the network is grey, are passed over: then that error.
 
         Raises
         ------
         UnreadableFileError
-            If a file is damaged.
+            If the only file is damaged.
         InputError
-            If a colour picture is given to a grey network.
+            If it is in colour and the network is grey.
         StorageError
             If a file cannot be written.
         """
         for source, out in self.paths:
-            file = files.read(source)
-            noisy = self._channels(file, source)
+            try:
+                file = files.read(source)
+                noisy = self._channels(file, source)
+            except (UnreadableFileError, InputError) as error:
+                if len(self.paths) == 1:
+                    raise
+                yield error
+                continue
             bits = self.bits or file.bits
             make_folder(out.parent)
             yield files.write(out, self.restorer(noisy), bits, file.metadata)

@@ -49,6 +49,7 @@ def command(**options: Any) -> None:
     """
     from denoisers.inference.job import Job
     from noisegen.cli.progress import counting
+    from noisegen.errors import NoisegenError, RunError
 
     job = Job.prepare(
         Path(options["source"]),
@@ -61,13 +62,22 @@ def command(**options: Any) -> None:
         bits={"8": 8, "16": 16, None: None}[options["bits"]],
         overwrite=options["overwrite"],
     )
+    faults: list[NoisegenError] = []
     warnings: list[str] = []
     with counting("denoise", len(job.paths)) as done:
-        for (_, path), lost in zip(job.paths, job.run(), strict=True):
-            warnings += [f"{path} is without {what}" for what in lost]
+        for (_, path), found in zip(job.paths, job.run(), strict=True):
+            if isinstance(found, NoisegenError):
+                faults.append(found)
+            else:
+                warnings += [f"{path} is without {what}" for what in found]
             done()
     for line in warnings:
         click.echo(f"warning: {line}", err=True)
+    if faults:
+        raise RunError(
+            f"{len(faults)} of {len(job.paths)} pictures could not be used, the others are done: "
+            f"{faults[0]}"
+        )
     what = (
         job.paths[0][1] if len(job.paths) == 1 else f"{options['out']}: {len(job.paths)} pictures"
     )

@@ -12,7 +12,7 @@ import click
 def command(model: str, out: str, overwrite: bool) -> None:
     """Write a network as ONNX, and check it: onnxruntime's result against torch's.
 
-    MODEL is the folder of a training run, or a file of weights, published ones too. Takes
+    RUN is the folder of a training run, FILE one of weights, published ones too. Takes
     `pip install 'noisegen[onnx]'`.
 
     \b

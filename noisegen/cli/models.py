@@ -78,6 +78,10 @@ def _size(page: "ModelEntry", options: "Options", side: int) -> tuple[str, str]:
     from denoisers.complexity import macs, outline, parameters
 
     network = outline(page, options)
+    if side % network.multiple:
+        raise click.UsageError(
+            f"--size {side}: {page.name} takes sides of multiples of {network.multiple} pixels"
+        )
     count = macs(network, *page.shapes(options, side, side))
     return f"{parameters(network):,}", f"{count / 1e9:.2f} G"
 

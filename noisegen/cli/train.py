@@ -71,7 +71,8 @@ class DataType(click.ParamType):  # type: ignore[type-arg]
 @click.option(
     "--renoise/--stored-noise",
     default=None,
-    help="Draw a raw, both or lazy corpus's own noise anew in every epoch.",
+    help="Draw a corpus's own noise anew in every epoch; takes one of --lazy, --stage both or "
+    "--noise FILE.toml.",
 )
 @click.option("--seed", type=int, help="Seed of every draw.  [default: 0]")
 @click.option(
@@ -101,11 +102,14 @@ class DataType(click.ParamType):  # type: ignore[type-arg]
     help="What the workers are.  [default: threads]",
 )
 @click.option("--compile", "compiled", is_flag=True, help="Compile the network (torch.compile).")
-@click.option("--overwrite", is_flag=True, help="Begin anew where another run was.")
+@click.option(
+    "--overwrite", is_flag=True, help="Begin anew where another run was, whose files are removed."
+)
 def command(**options: Any) -> None:
     """Train a network on noisy/clean samples, or on clean pictures with white noise.
 
-    Without --preset: the published recipe on a GPU, MODEL-small on a CPU. The same command again
+    MODEL is one that `noisegen models` lists. Without --preset: the published recipe on a GPU,
+    MODEL-small on a CPU. The same command again
     goes on where a run was stopped, and comes to the same weights.
 
     \b

@@ -83,10 +83,15 @@ def test_what_does_not_hold_together_is_refused(tmp_path):
     with pytest.raises(WeightsError, match=r"its card is of another version .*'depth'"):
         cards.load(path)
     save_file(net.state_dict(), path, {"noisegen": '{"model": "adfnet"}'})
-    with pytest.raises(WeightsError, match="not a card: options: Field required"):
+    with pytest.raises(
+        WeightsError, match=r"net\.safetensors: not a card: options: Field required"
+    ):
         cards.load(path)
     save_file(net.state_dict(), path, {"noisegen": "{"})
-    with pytest.raises(WeightsError, match="not a card: "):
+    with pytest.raises(WeightsError, match=r"net\.safetensors: not a card: "):
+        cards.load(path)
+    cards.save(path, net, made(model="adfent"))
+    with pytest.raises(WeightsError, match=r"net\.safetensors: unknown model 'adfent'"):
         cards.load(path)
     path.write_bytes(path.read_bytes()[:5000])
     with pytest.raises(UnreadableFileError, match="cannot read"):

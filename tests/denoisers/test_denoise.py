@@ -152,6 +152,20 @@ def test_a_folder_becomes_a_folder(weights, tmp_path):
     assert there == ["a.png", "trip/b.jpg"]
 
 
+def test_a_damaged_file_of_a_folder_does_not_stop_the_others(weights, tmp_path):
+    source, out = tmp_path / "photos", tmp_path / "out"
+    source.mkdir()
+    for name in "abc":
+        cv2.imwrite(str(source / f"{name}.png"), RNG.integers(0, 256, (20, 24, 3), np.uint8))
+    (source / "b.png").write_bytes((source / "b.png").read_bytes()[:300])
+    done = run(source, "--model", weights[0], "--out", out)
+    assert done.exit_code == 1
+    (line,) = done.output.splitlines()
+    assert line.startswith("noisegen: 1 of 3 pictures could not be used, the others are done: ")
+    assert f"{source / 'b.png'} is a PNG that was cut short" in line
+    assert sorted(path.name for path in out.iterdir()) == ["a.png", "c.png"]
+
+
 def test_a_run_is_named_by_its_folder(weights, tmp_path):
     save(tmp_path / "last.safetensors")
     cv2.imwrite(str(tmp_path / "a.png"), RNG.integers(0, 256, (8, 8, 3), np.uint8))

@@ -168,7 +168,7 @@ def test_a_size_of_ones_own():
     [
         (["adfent"], "unknown model 'adfent' (did you mean 'adfnet'?)"),
         (["adfnet", "--set", "widht=8"], "unknown key 'widht' (did you mean 'width'?)"),
-        (["adfnet", "--size", "100"], "multiples of 8, found 100x100"),
+        (["adfnet", "--size", "100"], "--size 100: adfnet takes sides of multiples of 8 pixels"),
         (["--set", "width=8"], "--set needs the NAME of a network"),
         (["adfnet", "--size", "0"], "0 is not in the range x>=1"),
     ],

@@ -239,8 +239,9 @@ def test_files_that_are_no_weights(tmp_path, capsys):
         assert str(path) in str(caught.value)
         assert len(str(caught.value).splitlines()) == 1
     torch.save({"params": Program()}, path)
-    with pytest.raises(UnreadableFileError, match="may be a program: it is not run"):
+    with pytest.raises(UnreadableFileError, match="may be a program: it is not run") as caught:
         published.load(path)
+    assert "`weights_only`" not in str(caught.value)  # torch says how to run it
     assert capsys.readouterr().out == ""
     (tmp_path / "weights.safetensors").write_bytes(b"no safetensors")
     with pytest.raises(UnreadableFileError, match="cannot read"):
