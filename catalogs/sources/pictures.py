@@ -22,6 +22,8 @@ Picture = npt.NDArray[np.uint8] | npt.NDArray[np.uint16]
 
 _PNG = b"\x89PNG\r\n\x1a\n"
 _TIFF = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
+_UNASSOCIATED = 2
+"""What a TIFF's ExtraSamples says of alpha that its colours are not multiplied with."""
 # A marker inside compressed JPEG data: 0xFF and neither a stuffed zero, a restart nor padding.
 _JPEG_MARKER = re.compile(rb"\xff[^\x00\xd0-\xd7\xff]")
 
@@ -145,24 +147,34 @@ def _tiff_fault(data: bytes, where: str) -> str | None:
         with tifffile.TiffFile(io.BytesIO(data)) as tiff:
             page: Any = tiff.pages[0]
             ends = [o + n for o, n in zip(page.dataoffsets, page.databytecounts, strict=True)]
-            kind = _misread(page)
+            kind = _misread(page, data)
     except (tifffile.TiffFileError, ValueError, IndexError, struct.error) as error:
         return f"is a damaged TIFF ({error})"
     if kind is not None:
         raise UnsupportedFileError(
-            f"{where} is a TIFF of 16 bits {kind}, which OpenCV decodes to other values; store it "
+            f"{where} is a TIFF of {kind}, which OpenCV decodes to other values; store it "
             "as RGB or as grey where 0 is black, pixel by pixel and without alpha"
         )
     return "is a TIFF that was cut short" if max(ends, default=0) > len(data) or not ends else None
 
 
-def _misread(page: Any) -> str | None:
+def _misread(page: Any, data: bytes) -> str | None:
     """Say what of a TIFF's page OpenCV 5.0 gets wrong without an error, or return None."""
     samples = int(page.samplesperpixel)
+    if page.dtype == np.uint8 and samples == 4 and _UNASSOCIATED in page.extrasamples:
+        return "8 bits with transparent pixels" if _is_transparent(data) else None
     if page.dtype != np.uint16:
         return None
     if samples > 1 and int(page.planarconfig) == 2:
-        return "with its channels one after the other"
+        return "16 bits with its channels one after the other"
     if samples == 2:
-        return "in grey with alpha"
-    return "where 0 is white" if int(page.photometric) == 0 else None
+        return "16 bits in grey with alpha"
+    return "16 bits where 0 is white" if int(page.photometric) == 0 else None
+
+
+def _is_transparent(data: bytes) -> bool:
+    """Tell whether a picture with alpha has a pixel that is not opaque."""
+    import cv2
+
+    picture: Any = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)
+    return picture is not None and bool((picture[..., 3:] < 255).any())

@@ -164,6 +164,21 @@ def test_what_opencv_gets_wrong_in_16_bits_is_refused(shape, options, kind) -> N
         np.testing.assert_array_equal(found, seen if seen.ndim == 3 else np.dstack([seen] * 3))
 
 
+def test_a_tiff_whose_alpha_would_change_its_colours_is_refused() -> None:
+    for alpha in (255, 254):
+        data = io.BytesIO()
+        values = np.dstack([RGB, np.full(RGB.shape[:2], 255, np.uint8)])
+        values[5, 6, 3] = alpha
+        tifffile.imwrite(
+            data, values, photometric="rgb", extrasamples=["unassalpha"], metadata=None
+        )
+        if alpha == 255:
+            np.testing.assert_array_equal(pictures.decode(data.getvalue(), "a.tif"), RGB)
+            continue
+        with pytest.raises(UnsupportedFileError, match=r"a\.tif is a TIFF .* transparent pixels"):
+            pictures.decode(data.getvalue(), "a.tif")
+
+
 def test_float_pictures_and_other_files_are_refused() -> None:
     stream = io.BytesIO()
     tifffile.imwrite(stream, RGB.astype(np.float32), photometric="rgb")
