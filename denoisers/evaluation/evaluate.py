@@ -10,6 +10,7 @@ from typing import Any, Self
 import numpy as np
 
 import denoisers
+from catalogs.sources.roots import Root
 from denoisers import protocols
 from denoisers.card import Card
 from denoisers.evaluation import looks, overlap
@@ -21,7 +22,7 @@ from denoisers.inference.restorer import Precision, Restorer
 from denoisers.inference.weights import open_weights, weights_file
 from denoisers.protocols.base import Asked, Case, Cases, Floats, Picture, Protocol, similarity
 from denoisers.training.ranks import chosen
-from noisegen.errors import InputError, RunError
+from noisegen.errors import InputError, MissingDataError, RunError
 from noisegen.metrics import psnr
 
 
@@ -98,6 +99,11 @@ class Evaluation:
         """
         protocol = protocols.entry(on)
         protocol.check(asked)
+        for path in data:
+            if not Root(path).exists():
+                raise MissingDataError(
+                    f"--data {path}: no folder or corpus is there; check the path"
+                )
         if bgr and not protocol.published_bgr:
             raise InputError(f"{on} gives networks R, G, B: leave --bgr away")
         where = chosen(device)

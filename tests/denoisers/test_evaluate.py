@@ -318,6 +318,7 @@ def bad(arguments, line, code=2):
         bad("a --on cc --root pairs --sigma 5", "cc has noise of its own: leave --sigma away"),
         bad("a --on cbsd68 --root gone --sigma 5", "cannot reach gone: there is no such folder"),
         bad("a --on cbsd68 --root photos --sigma 5 --split val", "cbsd68 is tested on whole"),
+        bad("a --on pairs --root pairs --data gone", "--data gone: no folder or corpus is there"),
         bad("a --on pairs --root photos", "no pair (pictures there: 3); name the halves"),
         bad("a --on pairs --root pairs --bgr", "pairs gives networks R, G, B: leave --bgr away"),
         bad("a --on corpus --root raw.zarr", "raw.zarr has no sRGB pictures, it is a corpus of"),
