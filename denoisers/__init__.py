@@ -10,9 +10,9 @@ object is a :class:`denoisers.base.ModelEntry`; it is loaded when it is asked fo
 """
 
 from importlib import import_module
-from importlib.metadata import entry_points
 from typing import TYPE_CHECKING, Any
 
+from noisegen import plugins
 from noisegen.errors import InputError, UnknownNameError
 
 if TYPE_CHECKING:  # names are listed without loading torch
@@ -36,7 +36,7 @@ class BrokenModelError(InputError):
 
 def names() -> list[str]:
     """Return all names, this project's first; nothing is loaded."""
-    return [*_OWN, *sorted({point.name for point in entry_points(group=GROUP)} - _OWN.keys())]
+    return plugins.names(GROUP, _OWN)
 
 
 def entry(name: str) -> "ModelEntry":
@@ -54,19 +54,12 @@ def entry(name: str) -> "ModelEntry":
     if name in _OWN:
         own: ModelEntry = import_module(_OWN[name]).ENTRY
         return own
-    for point in entry_points(group=GROUP, name=name):
-        try:
-            found = point.load()
-        except Exception as error:  # whatever another package's import may raise
-            reason = f"{type(error).__name__}: {error}".splitlines()[0]
-        else:
-            if isinstance(found, ModelEntry):
-                return found
-            reason = f"a {type(found).__name__} where a denoisers.base.ModelEntry should be"
-        raise BrokenModelError(
-            f"model '{name}' ({point.value}) cannot be loaded: {reason}; mend its package"
-        )
-    raise UnknownNameError("model", name, names(), f"there are {', '.join(names())}")
+    found = plugins.load(
+        GROUP, name, ModelEntry, "denoisers.base.ModelEntry", "model", BrokenModelError
+    )
+    if found is None:
+        raise UnknownNameError("model", name, names(), f"there are {', '.join(names())}")
+    return found
 
 
 def entries() -> "tuple[list[ModelEntry], list[str]]":

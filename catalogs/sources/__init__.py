@@ -9,7 +9,6 @@ object is a :class:`SourceEntry`; it is loaded when it is asked for.
 """
 
 import os
-from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +23,7 @@ from catalogs.sources.base import (
     SplitCheck,
 )
 from catalogs.sources.roots import Root
+from noisegen import plugins
 from noisegen.errors import InputError, MissingDataError, NoisegenError, UnknownNameError
 
 __all__ = [
@@ -63,7 +63,7 @@ class BrokenSourceError(InputError):
 
 def names() -> list[str]:
     """Return all names, this project's first; nothing is loaded."""
-    return [*_OWN, *sorted({point.name for point in entry_points(group=GROUP)} - _OWN.keys())]
+    return plugins.names(GROUP, _OWN)
 
 
 def entry(name: str) -> SourceEntry:
@@ -78,19 +78,12 @@ def entry(name: str) -> SourceEntry:
     """
     if name in _OWN:
         return _OWN[name]
-    for point in entry_points(group=GROUP, name=name):
-        try:
-            found = point.load()
-        except Exception as error:  # whatever another package's import may raise
-            reason = f"{type(error).__name__}: {error}".splitlines()[0]
-        else:
-            if isinstance(found, SourceEntry):
-                return found
-            reason = f"a {type(found).__name__} where a catalogs.sources.SourceEntry should be"
-        raise BrokenSourceError(
-            f"source '{name}' ({point.value}) cannot be loaded: {reason}; mend its package"
-        )
-    raise UnknownNameError("source", name, names(), "`noisegen sources` lists them")
+    found = plugins.load(
+        GROUP, name, SourceEntry, "catalogs.sources.SourceEntry", "source", BrokenSourceError
+    )
+    if found is None:
+        raise UnknownNameError("source", name, names(), "`noisegen sources` lists them")
+    return found
 
 
 def entries() -> tuple[list[SourceEntry], list[str]]:

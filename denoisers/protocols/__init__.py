@@ -9,9 +9,9 @@ whose object is a :class:`denoisers.protocols.base.Protocol`; it is loaded when 
 """
 
 from importlib import import_module
-from importlib.metadata import entry_points
 from typing import TYPE_CHECKING
 
+from noisegen import plugins
 from noisegen.errors import InputError, UnknownNameError
 
 if TYPE_CHECKING:  # names are listed without loading torch
@@ -49,7 +49,7 @@ class BrokenProtocolError(InputError):
 
 def names() -> list[str]:
     """Return all names, this project's first; nothing is loaded."""
-    return [*_OWN, *sorted({point.name for point in entry_points(group=GROUP)} - _OWN.keys())]
+    return plugins.names(GROUP, _OWN)
 
 
 def entry(name: str) -> "Protocol":
@@ -68,16 +68,9 @@ def entry(name: str) -> "Protocol":
         module, _, attribute = _OWN[name].partition(":")
         own: Protocol = getattr(import_module(module), attribute)
         return own
-    for point in entry_points(group=GROUP, name=name):
-        try:
-            found = point.load()
-        except Exception as error:  # whatever another package's import may raise
-            reason = f"{type(error).__name__}: {error}".splitlines()[0]
-        else:
-            if isinstance(found, Protocol):
-                return found
-            reason = f"a {type(found).__name__} where a denoisers.protocols.base.Protocol should be"
-        raise BrokenProtocolError(
-            f"protocol '{name}' ({point.value}) cannot be loaded: {reason}; mend its package"
-        )
-    raise UnknownNameError("protocol", name, names(), f"there are {', '.join(names())}")
+    found = plugins.load(
+        GROUP, name, Protocol, "denoisers.protocols.base.Protocol", "protocol", BrokenProtocolError
+    )
+    if found is None:
+        raise UnknownNameError("protocol", name, names(), f"there are {', '.join(names())}")
+    return found

@@ -12,6 +12,7 @@ import pytest
 
 from catalogs import sources
 from catalogs.sources.deadleaves import DeadLeaves
+from noisegen import plugins
 from noisegen.errors import MissingDataError, RecipeError, UnknownNameError
 
 OWN = ["deadleaves", "folder", "fivek", "div2k", "bsds", "kodak"]
@@ -35,7 +36,7 @@ def offer(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
             assert group == "noisegen.sources"
             return [p for p in points if name in (None, p.name)]
 
-        monkeypatch.setattr(sources, "entry_points", entry_points)
+        monkeypatch.setattr(plugins, "entry_points", entry_points)
 
     return put
 

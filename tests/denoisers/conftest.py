@@ -7,8 +7,8 @@ import cv2
 import numpy as np
 import pytest
 
-import denoisers
 import pipelines
+from noisegen import plugins
 
 SOURCE = {"source": "deadleaves", "source_options": {"size": 96}}
 
@@ -65,7 +65,7 @@ def offer(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
             assert group == "noisegen.denoisers"
             return [p for p in points if name in (None, p.name)]
 
-        monkeypatch.setattr(denoisers, "entry_points", entry_points)
+        monkeypatch.setattr(plugins, "entry_points", entry_points)
 
     return put
 

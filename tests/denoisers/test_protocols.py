@@ -18,7 +18,7 @@ from denoisers.inference.chop import chop
 from denoisers.inference.ensemble import self_ensemble
 from denoisers.protocols import dnd, matlab, sidd
 from denoisers.protocols.base import Asked, Protocol
-from noisegen import metrics
+from noisegen import metrics, plugins
 from noisegen.cli import main
 from noisegen.errors import StorageError, UnknownNameError
 
@@ -376,7 +376,7 @@ def test_other_packages_offer_protocols(monkeypatch):
         assert group == "noisegen.protocols"
         return [point for point in points if name in (None, point.name)]
 
-    monkeypatch.setattr(protocols, "entry_points", entry_points)
+    monkeypatch.setattr(plugins, "entry_points", entry_points)
     assert protocols.names()[-3:] == ["broken", "no", "theirs"]
     assert protocols.entry("theirs") is page
     for name, line in (
