@@ -28,9 +28,9 @@ from catalogs.sources import Source
 from pipelines import plan as plans
 from pipelines import prepare, schema
 from pipelines.build import build
+from pipelines.job import Job
 from pipelines.recipe import Recipe
 from pipelines.run import synthesize
-from pipelines.shard import Job
 from pipelines.store import MARK, create, open_store
 
 PATCH = 256

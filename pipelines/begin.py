@@ -17,10 +17,10 @@ from pipelines import picture, prepare, schema
 from pipelines import recipe as recipes
 from pipelines.build import write_image_names
 from pipelines.corpus import Corpus
+from pipelines.job import Job
 from pipelines.picture import AnyDeveloper, dark_of
 from pipelines.plan import Plan
 from pipelines.recipe import Recipe
-from pipelines.shard import Job
 from pipelines.store import (
     MARK,
     ArraySpec,

@@ -10,10 +10,11 @@ import numpy as np
 import numpy.typing as npt
 
 from pipelines import digest, parameters
+from pipelines.job import Batch, ImageFacts, Job
 from pipelines.picture import AnyDeveloper
 from pipelines.plan import Plan
 from pipelines.schema import PROBLEM_BYTES, metadata_specs, pixel_specs
-from pipelines.shard import Batch, ImageFacts, Job, batches
+from pipelines.shard import batches
 from pipelines.store import (
     ArraySpec,
     ShardBuilder,

@@ -12,8 +12,9 @@ from noisegen.isp.shading import Shading
 from pipelines import prepare
 from pipelines.corpus import Corpus
 from pipelines.digest import sample_digest
+from pipelines.job import ImageFacts
 from pipelines.picture import AnyDeveloper
-from pipelines.shard import ImageFacts, batches, of_image
+from pipelines.shard import batches, of_image
 from pipelines.store import decode_text, write_chunk
 
 

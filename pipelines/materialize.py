@@ -9,10 +9,10 @@ from pipelines import plan as plans
 from pipelines.begin import write
 from pipelines.build import store
 from pipelines.corpus import Corpus
+from pipelines.job import Batch, ImageFacts, split
 from pipelines.parameters import alike
 from pipelines.picture import AnyDeveloper
 from pipelines.plan import Plan
-from pipelines.shard import Batch, ImageFacts, split
 from pipelines.store import decode_text, open_store
 
 

@@ -20,11 +20,11 @@ from pipelines import dark_folder, picture, unprocessing
 from pipelines import plan as plans
 from pipelines.corpus import Corpus
 from pipelines.develop import Developer, Sensor
+from pipelines.job import Job
 from pipelines.picture import AnyDeveloper
 from pipelines.plan import Plan
 from pipelines.recipe import Recipe
 from pipelines.schema import bytes_per_patch
-from pipelines.shard import Job
 from pipelines.tables.body import Body
 from pipelines.tables.source_noise import SourceNoise
 

@@ -5,7 +5,7 @@ workers or progress.
 """
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
 import numpy.typing as npt
@@ -13,109 +13,29 @@ import numpy.typing as npt
 from catalogs import cameras
 from catalogs.camera import UNIFORMS, Camera
 from catalogs.camera_noise import log_uniform
-from catalogs.sources import ImageRef, Source, SourceImage
+from catalogs.sources import SourceImage
 from noisegen import cfa, random
 from noisegen.errors import InputError, RecipeError, UnreadableFileError
 from noisegen.isp import color
 from noisegen.isp.shading import Shading
 from noisegen.sensor.body import TERMS
 from pipelines import finishing, parameters, rendered, selecting, source_noise
-from pipelines.develop import Arrays, Developer, isp_parameters
+from pipelines.develop import Developer, isp_parameters
 from pipelines.frame import Frame, MosaicFrame, frame, perceptual_hash
-from pipelines.picture import AnyDeveloper, PictureDeveloper, dark_of
-from pipelines.plan import Piece, Plan
+from pipelines.job import Batch, ImageFacts, Job, missing, split
+from pipelines.picture import PictureDeveloper, dark_of
+from pipelines.plan import Piece
 from pipelines.recipe import Recipe
 from pipelines.tables import Range, ends
 from pipelines.tile import places
 
 _UNTOLD = "no NoiseProfile, no figures in the catalog, too few flat places to estimate it from"
 
-BATCH_BYTES = 4 << 20
-"""Mosaics, clean and noisy, that are developed at a time: they stay in cache."""
-
-
-@dataclass(frozen=True)
-class Job:
-    """All that makes the shards of one corpus.
-
-    Attributes
-    ----------
-    recipe, plan
-        What is made, and who goes where.
-    source
-        Where the pictures come from.
-    images
-        The images that are used, in their order in the corpus.
-    camera
-        The target camera; None for "as-shot", which asks every file for its own.
-    developer
-        Makes a sample of its tile and its row.
-    """
-
-    recipe: Recipe
-    plan: Plan
-    source: Source
-    images: tuple[ImageRef, ...]
-    camera: Camera | None
-    developer: AnyDeveloper
-
-
-@dataclass(frozen=True)
-class ImageFacts:
-    """What is found of one image; ``problem`` is empty when it could be used.
-
-    ``kind`` is that of its pixels (:class:`catalogs.sources.SourceImage`), empty if it was not
-    read. ``rejected`` counts the patches of the whole image that are left out because the image
-    itself is too noisy for them (:mod:`pipelines.source_noise`). ``shading`` is what its file
-    records of its lens, where the recipe takes that (:class:`noisegen.isp.shading.Shading`).
-    """
-
-    image: int
-    height: int = 0
-    width: int = 0
-    sha256: bytes = bytes(32)
-    perceptual_hash: bytes = bytes(8)
-    problem: str = ""
-    user_mistake: bool = False
-    warnings: tuple[str, ...] = ()
-    kind: str = ""
-    rejected: int = 0
-    shading: bytes = b""
-
-
-@dataclass(frozen=True)
-class Batch:
-    """Consecutive clean patches of one image and their samples.
-
-    Attributes
-    ----------
-    rows
-        (patches, draws) rows of the parameter table.
-    tiles
-        (patches, P + 2 halo, P + 2 halo) clean mosaics, or (…, 3) clean pictures; None where the
-        image could not be used.
-    arrays
-        Arrays of all samples, (patches x draws, ...), draws fastest; none where the image could not
-        be used, or for a lazy corpus.
-    """
-
-    rows: npt.NDArray[np.void]
-    tiles: npt.NDArray[np.uint8] | npt.NDArray[np.uint16] | None
-    arrays: Arrays
-
 
 def batches(job: Job, shard: int) -> Iterator[ImageFacts | Batch]:
     """Yield the facts of each image of a shard, each followed by its patches in order."""
     for piece in job.plan.pieces(shard):
         yield from _piece(job, piece)
-
-
-def split(developer: AnyDeveloper, patches: int) -> Iterator[slice]:
-    """Yield the parts in which patches are developed: as many at a time as stay in cache."""
-    recipe = developer.recipe
-    size = 2 * (developer.core + 2 * developer.halo) ** 2 * (1 + recipe.draws)
-    step = max(1, BATCH_BYTES // size)
-    return (slice(first, min(first + step, patches)) for first in range(0, patches, step))
 
 
 def of_image(job: Job, own: Shading | None) -> Job:
@@ -142,7 +62,7 @@ def _piece(job: Job, piece: Piece) -> Iterator[ImageFacts | Batch]:
         yield ImageFacts(
             piece.image, problem=str(error), user_mistake=isinstance(error, InputError)
         )
-        yield Batch(_missing(job, piece), None, {})
+        yield Batch(missing(job, piece), None, {})
         return
     yield ImageFacts(
         piece.image,
@@ -161,7 +81,7 @@ def _piece(job: Job, piece: Piece) -> Iterator[ImageFacts | Batch]:
         some = rows[run]
         if not some[0, 0]["valid"]:
             yield Batch(
-                _missing(job, Piece(piece.image, piece.first + run.start, len(some))), None, {}
+                missing(job, Piece(piece.image, piece.first + run.start, len(some))), None, {}
             )
             continue
         for part in split(job.developer, len(some)):
@@ -335,17 +255,6 @@ def _known(job: Job, image: int, picture: Frame) -> bytes:
     row["wb"], row["cam_to_xyz"] = picture.white_balance, picture.cam_to_xyz
     row["ccm"] = color.multiply(color.xyz_to_srgb("D65"), picture.cam_to_xyz)
     return row.tobytes()
-
-
-def _missing(job: Job, piece: Piece) -> npt.NDArray[np.void]:
-    """Return the rows of patches that could not be made."""
-    draws = job.recipe.draws
-    rows = parameters.empty(piece.patches * draws).reshape(piece.patches, draws)
-    numbers = np.arange(piece.first, piece.first + piece.patches)[:, None]
-    rows["image"], rows["index"] = piece.image, numbers
-    rows["key"] = piece.image * job.plan.per_image + numbers
-    rows["draw"] = np.arange(draws)
-    return rows
 
 
 def _unfit(job: Job, piece: Piece, rows: npt.NDArray[np.void]) -> tuple[str, ...]:

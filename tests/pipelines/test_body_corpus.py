@@ -16,10 +16,11 @@ from noisegen.sensor.body import FIGURES, TERMS
 from pipelines import execution, materialize, recipe
 from pipelines.develop import body_counter, body_parameters, noise_parameters
 from pipelines.frame import frame
+from pipelines.job import Batch
 from pipelines.measure import noise_curves
 from pipelines.prepare import new_job, resolve
 from pipelines.recipe import Term
-from pipelines.shard import Batch, batches
+from pipelines.shard import batches
 from pipelines.tables.body import Body
 from pipelines.tile import Window
 

@@ -10,9 +10,10 @@ from noisegen.cli import main
 from noisegen.errors import DamagedCorpusError
 from pipelines import check
 from pipelines.build import store
+from pipelines.job import Batch
 from pipelines.prepare import job_of
 from pipelines.recipe import Recipe
-from pipelines.shard import Batch, batches
+from pipelines.shard import batches
 
 # 16-bit patches of 128: four to a shard of a megabyte
 RECIPE = Recipe(

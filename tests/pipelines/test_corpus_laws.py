@@ -17,8 +17,9 @@ from noisegen.isp import parameters as isp
 from noisegen.isp.bulk import render
 from pipelines import materialize
 from pipelines.frame import frame
+from pipelines.job import Batch
 from pipelines.prepare import new_job, resolve
-from pipelines.shard import Batch, batches
+from pipelines.shard import batches
 from pipelines.tile import Window
 
 

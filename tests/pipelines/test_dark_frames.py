@@ -16,8 +16,9 @@ from noisegen.cli import main
 from noisegen.errors import InputError, MissingDataError
 from pipelines import dark_folder, execution, prepare
 from pipelines.frame import frame as prepared
+from pipelines.job import Batch
 from pipelines.measure import noise_curves
-from pipelines.shard import Batch, batches
+from pipelines.shard import batches
 
 GP = cameras.load("GP")
 SHAPE = (150, 180)

@@ -18,9 +18,10 @@ from noisegen.sensor.body import TERMS
 from pipelines import check, execution, finishing, materialize, shading
 from pipelines.develop import isp_parameters
 from pipelines.frame import frame
+from pipelines.job import Batch
 from pipelines.prepare import new_job, resolve
 from pipelines.recipe import Recipe
-from pipelines.shard import Batch, batches
+from pipelines.shard import batches
 from pipelines.tile import Window
 
 SIDE = 224

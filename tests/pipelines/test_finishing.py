@@ -12,9 +12,10 @@ from noisegen.isp.parameters import SUBSAMPLINGS, FinishParameters
 from pipelines import finishing, materialize, recipe
 from pipelines.develop import isp_parameters
 from pipelines.frame import frame
+from pipelines.job import Batch
 from pipelines.measure import noise_curves
 from pipelines.prepare import new_job, resolve
-from pipelines.shard import Batch, batches
+from pipelines.shard import batches
 from pipelines.tile import Window
 
 TABLES = {

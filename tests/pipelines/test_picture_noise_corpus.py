@@ -13,10 +13,11 @@ from noisegen.errors import InputError
 from noisegen.picture import PictureNoise, add_noise
 from noisegen.raw import write_dng
 from pipelines import check, materialize, rendered
+from pipelines.job import Batch
 from pipelines.measure import expected, noise_curves
 from pipelines.prepare import new_job, resolve
 from pipelines.recipe import Recipe, read
-from pipelines.shard import Batch, batches
+from pipelines.shard import batches
 from pipelines.tile import Window
 
 MODEL = "heteroscedastic-covariance"
