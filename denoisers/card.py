@@ -6,26 +6,20 @@ the other. The header is JSON that any safetensors reader shows under the key ``
 
 import json
 import os
-from collections.abc import Mapping
 from importlib import metadata
-from pathlib import Path
 from typing import Any, Self
 
 from pydantic import Field, ValidationError
-from torch import Tensor
 
 import denoisers
 import noisegen
 from denoisers.base import Denoiser
-from denoisers.fit import fill
 from noisegen.errors import (
-    MissingDataError,
     RecipeError,
-    StorageError,
     UnknownNameError,
-    UnreadableFileError,
     WeightsError,
 )
+from noisegen.weights import fill, read_safetensors, write_safetensors
 from pipelines.tables import Table, first_problem
 
 KEY = "noisegen"
@@ -97,21 +91,7 @@ def save(path: str | os.PathLike[str], model: Denoiser, card: Card) -> None:
     StorageError
         If the file cannot be written.
     """
-    from safetensors.torch import save as serialise
-
-    # Contiguous copies: channels_last or tied tensors are stored as plain ones.
-    state = {name: t.detach().cpu().clone().contiguous() for name, t in model.state_dict().items()}
-    target = Path(path)
-    partial = target.with_name(f"{target.name}.{os.getpid()}.partial")
-    try:
-        with partial.open("wb") as file:
-            file.write(serialise(state, {KEY: card.to_json()}))
-            file.flush()
-            os.fsync(file.fileno())
-        partial.replace(target)
-    except OSError as error:
-        partial.unlink(missing_ok=True)
-        raise StorageError(f"cannot write {target}: {error.strerror or error}") from None
+    write_safetensors(path, model.state_dict(), {KEY: card.to_json()})
 
 
 def load(path: str | os.PathLike[str]) -> tuple[Denoiser, Card]:
@@ -133,7 +113,7 @@ def load(path: str | os.PathLike[str]) -> tuple[Denoiser, Card]:
     WeightsError
         If it has no card, or weights and card do not fit.
     """
-    state, header = read(path)
+    state, header = read_safetensors(path)
     if KEY not in header:
         raise WeightsError(
             f"{path} has no card of noisegen's; published weights are for denoisers.published.load"
@@ -146,24 +126,3 @@ def load(path: str | os.PathLike[str]) -> tuple[Denoiser, Card]:
     except RecipeError as error:
         raise WeightsError(f"{path}: its card is of another version of noisegen: {error}") from None
     return fill(model, state, str(path)), card
-
-
-def read(path: str | os.PathLike[str]) -> tuple[dict[str, Tensor], Mapping[str, str]]:
-    """Return the tensors and the header's texts of a safetensors file.
-
-    Raises
-    ------
-    MissingDataError
-        If there is no such file.
-    UnreadableFileError
-        If it is no safetensors file, or damaged.
-    """
-    from safetensors import SafetensorError, safe_open
-
-    if not Path(path).is_file():
-        raise MissingDataError(f"there is no file {path}: check the path")
-    try:
-        with safe_open(path, framework="pt") as file:
-            return {name: file.get_tensor(name) for name in file.keys()}, file.metadata() or {}  # noqa: SIM118
-    except (SafetensorError, OSError) as error:
-        raise UnreadableFileError(f"cannot read {path}: {error}") from None

@@ -5,36 +5,17 @@ and how its options follow from shapes; this module knows no model.
 """
 
 import os
-import pickle
 import re
-import warnings
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, TypeGuard
-
-import torch
-from torch import Tensor
+from typing import Any
 
 import denoisers
 from denoisers import card as own
 from denoisers.base import Denoiser, ModelEntry, Options
 from denoisers.card import Card
-from denoisers.fit import fill
-from noisegen.errors import (
-    MissingDataError,
-    RecipeError,
-    UnreadableFileError,
-    WeightsError,
-    did_you_mean,
-)
-
-State = Mapping[str, Tensor]
-
-WRAPPERS = ("module.", "_orig_mod.")
-"""What DataParallel and torch.compile put before names."""
-
-PROFILER = ("total_ops", "total_params")
-"""Last parts of the names that a MAC counter leaves in a state dict."""
+from noisegen.errors import MissingDataError, RecipeError, WeightsError, did_you_mean
+from noisegen.weights import fill, one_state, plain_names, read_checkpoint, read_safetensors
 
 
 def load(
@@ -81,7 +62,7 @@ def load(
     if isinstance(content, tuple):
         network, card = content
         return network, _narrowed(card, variant, where)
-    state = _plain_names(_unwrapped(content, key, where), where)
+    state = plain_names(one_state(content, key, where), where)
     page, options = recognise({n: tuple(t.shape) for n, t in state.items()}, where, model)
     settings = options.model_dump()
     network = fill(
@@ -166,67 +147,6 @@ def _read(path: Path) -> Mapping[str, Any] | tuple[Denoiser, Card]:
     if not path.is_file():
         raise MissingDataError(f"there is no file {path}: check the path")
     if path.suffix == ".safetensors":
-        tensors, header = own.read(path)
+        tensors, header = read_safetensors(path)
         return own.load(path) if own.KEY in header else tensors
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # on pickles of other protocols: they load or they fail
-            content = torch.load(path, map_location="cpu", weights_only=True)
-    except pickle.UnpicklingError as error:
-        raise UnreadableFileError(
-            f"{path} is no file of weights alone, and what else it holds may be a program: it is "
-            f"not run ({_line(error).partition('. ')[0]})"
-        ) from None
-    except Exception as error:  # a damaged file may raise anything
-        raise UnreadableFileError(f"cannot read {path}: {_line(error)}") from None
-    if not isinstance(content, Mapping):
-        raise WeightsError(f"{path}: a {type(content).__name__}, not a state dict")
-    return content
-
-
-def _line(error: Exception) -> str:
-    return str(error).splitlines()[0] if str(error) else type(error).__name__
-
-
-def _unwrapped(content: Mapping[Any, Any], key: str | None, where: str) -> State:
-    """Return the one state dict in a checkpoint."""
-    if _is_state(content) and key is None:
-        return content
-    found = {name: value for name, value in content.items() if _is_state(value)}
-    if key is not None:
-        if key not in found:
-            there = ", ".join(map(str, found)) or "none"
-            raise WeightsError(f"{where}: no weights under '{key}'; there are: {there}")
-        return found[key]
-    if not found:
-        some = ", ".join(str(k) for k in list(content)[:5]) or "nothing"
-        raise WeightsError(f"{where}: no weights in it (it holds {some})")
-    if len(found) > 1:
-        names = ", ".join(map(str, found))
-        raise WeightsError(f"{where}: several sets of weights ({names}); say which with key=")
-    return next(iter(found.values()))
-
-
-def _is_state(value: object) -> TypeGuard[State]:
-    return (
-        isinstance(value, Mapping)
-        and bool(value)
-        and all(isinstance(n, str) and isinstance(t, Tensor) for n, t in value.items())
-    )
-
-
-def _plain_names(state: State, where: str) -> State:
-    """Return the weights under the network's own names, without what wrappers and tools left."""
-    plain: dict[str, Tensor] = {}
-    for name, tensor in state.items():
-        short = name
-        while short.startswith(WRAPPERS):
-            short = short.partition(".")[2]
-        if short.rpartition(".")[2] in PROFILER:
-            continue
-        if short in plain:
-            raise WeightsError(f"{where}: {short} is there twice, with and without a prefix")
-        plain[short] = tensor
-    if not plain:
-        raise WeightsError(f"{where}: no weights in it")
-    return plain
+    return read_checkpoint(path)

@@ -41,15 +41,10 @@ NOT_YET = frozenset(
         "dvn_ae",
         "dvn_fusion",
         "dvn_losses",
-        "neca_correlation",
         "neca_critic_32",
         "neca_critic_96",
-        "neca_gain",
-        "neca_level",
         "neca_losses",
         "neca_metrics",
-        "neca_synthesis_s",
-        "neca_synthesis_w",
         "nir_metrics",
         "r2rnet_chain",
         "r2rnet_decom",
@@ -103,7 +98,7 @@ class Kind:
 
 
 KINDS: dict[str, Kind] = {}
-for _system in ("adfnet", "dncnn", "dualdn"):
+for _system in ("adfnet", "dncnn", "dualdn", "neca"):
     KINDS |= {name: Kind(*row) for name, row in load(HERE / f"{_system}_outputs.py").KINDS.items()}
 
 ENTRIES = json.loads((FOLDER / "index.json").read_text())

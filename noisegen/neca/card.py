@@ -1,0 +1,150 @@
+"""What a file of NeCA's weights says of itself, and the gains that its camera was seen to have."""
+
+import json
+import math
+from bisect import bisect_left
+from collections.abc import Mapping
+from importlib import metadata
+from typing import Annotated, Any, Self
+
+import numpy as np
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+
+import noisegen
+from noisegen.errors import InputError, WeightsError
+
+Gain = Annotated[float, Field(gt=0)]
+
+
+def versions() -> dict[str, str]:
+    """Return the versions of what makes and reads weights."""
+    return {"noisegen": noisegen.__version__} | {
+        name: metadata.version(name) for name in ("torch", "numpy", "safetensors")
+    }
+
+
+class Card(BaseModel):
+    """Origin, training and terms of the weights, and the camera's gains.
+
+    Attributes
+    ----------
+    camera
+        Name of the camera whose noise it is.
+    options
+        Of the three networks, by ``gain``, ``level`` and ``correlation``: arguments that differ
+        from the defaults.
+    gains
+        Gains of real pictures by ISO, in increasing order: what E measured, or the standard
+        deviation of noisy minus clean.
+    origin
+        Where the weights come from: a run, a published folder.
+    data
+        Training data: name, and SHA-256 or address.
+    metrics
+        What was measured: name with unit, and value.
+    licence
+        Terms of the weights.
+    versions
+        Of the packages that wrote the file.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+    camera: str = ""
+    options: dict[str, dict[str, Any]] = Field(default_factory=dict)
+    gains: dict[Annotated[int, Field(gt=0)], Annotated[tuple[Gain, ...], Field(min_length=1)]] = (
+        Field(default_factory=dict)
+    )
+    origin: str = ""
+    data: dict[str, str] = Field(default_factory=dict)
+    metrics: dict[str, float] = Field(default_factory=dict)
+    licence: str = ""
+    versions: dict[str, str] = Field(default_factory=versions)
+
+    @field_validator("gains")
+    @classmethod
+    def _in_order(cls, gains: Mapping[int, tuple[float, ...]]) -> dict[int, tuple[float, ...]]:
+        return {iso: tuple(sorted(gains[iso])) for iso in sorted(gains)}
+
+    def to_json(self) -> str:
+        """Return the card as JSON text."""
+        return self.model_dump_json(indent=1)
+
+    @classmethod
+    def from_json(cls, text: str) -> Self:
+        """Return the card of a JSON text.
+
+        Raises
+        ------
+        WeightsError
+            If it is none.
+        """
+        try:
+            return cls.model_validate(json.loads(text))
+        except ValidationError as error:
+            first = error.errors()[0]
+            key = ".".join(str(part) for part in first["loc"])
+            raise WeightsError(f"not a card: {key}: {first['msg']}") from None
+        except (ValueError, TypeError) as error:
+            raise WeightsError(f"not a card: {error}") from None
+
+    def gain_at(self, iso: float, quantile: float = 0.5) -> float:
+        """Return the gain of pictures at an ISO.
+
+        Parameters
+        ----------
+        iso
+            Within those that the camera was measured at.
+        quantile
+            Which of the gains that pictures at one ISO have, from 0 (the least) to 1. Between
+            measured ones, and between ISOs, gains are log-linear.
+
+        Raises
+        ------
+        InputError
+            If the card has no gains, or the ISO lies outside of them.
+        """
+        known = list(self._known())
+        if not known[0] <= iso <= known[-1]:
+            raise InputError(
+                f"ISO {iso:g}: the gains of {self._whose} are known from ISO {known[0]} to "
+                f"{known[-1]}; take one of these, or give a gain"
+            )
+        above = bisect_left(known, iso)
+        below = max(above - 1, 0)
+        ends = [math.log(known[k]) for k in (below, above)]
+        logs = [self._log_gain(known[k], quantile) for k in (below, above)]
+        return math.exp(np.interp(math.log(iso), ends, logs))
+
+    def draw_gain(self, rng: np.random.Generator) -> tuple[int, float]:
+        """Draw one of the measured ISOs, and a gain at it.
+
+        Raises
+        ------
+        InputError
+            If the card has no gains.
+        """
+        known = self._known()
+        iso = known[int(rng.integers(len(known)))]
+        return iso, self.gain_at(iso, rng.random())
+
+    @property
+    def largest_gain(self) -> float | None:
+        """Largest of the measured gains, if there are any."""
+        return max((gains[-1] for gains in self.gains.values()), default=None)
+
+    @property
+    def _whose(self) -> str:
+        return f"camera {self.camera}" if self.camera else "these weights"
+
+    def _known(self) -> tuple[int, ...]:
+        if not self.gains:
+            raise InputError(
+                f"the card of {self._whose} has no gains by ISO; give a gain, or a noisy picture "
+                "to read it from"
+            )
+        return tuple(self.gains)
+
+    def _log_gain(self, iso: int, quantile: float) -> float:
+        gains = self.gains[iso]
+        return float(np.interp(quantile, np.linspace(0, 1, len(gains)), np.log(gains)))
