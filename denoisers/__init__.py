@@ -2,7 +2,7 @@
 
 >>> import denoisers
 >>> denoisers.names()
-['adfnet', 'dncnn']
+['adfnet', 'dncnn', 'dualdn', 'mirnet', 'restormer', 'swinir']
 >>> net = denoisers.create("dncnn", channels=1, depth=17)
 
 A package of other people offers a model as an entry point of the group ``noisegen.denoisers`` whose
@@ -26,6 +26,10 @@ GROUP = "noisegen.denoisers"
 _OWN = {
     "adfnet": "denoisers.models.adfnet",
     "dncnn": "denoisers.models.dncnn",
+    "dualdn": "denoisers.models.dualdn",
+    "mirnet": "denoisers.models.mirnet",
+    "restormer": "denoisers.models.restormer",
+    "swinir": "denoisers.models.swinir",
 }
 """Model: the module whose ENTRY is its page."""
 

@@ -2,9 +2,9 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, ClassVar
+from typing import Annotated, Any, ClassVar
 
-from pydantic import ConfigDict, ValidationError
+from pydantic import BeforeValidator, ConfigDict, Field, ValidationError
 from torch import nn
 
 from noisegen.errors import RecipeError
@@ -18,6 +18,18 @@ class Options(Table):
     """Settings of a model: a frozen value, unknown keys and values of another type are refused."""
 
     model_config = ConfigDict(strict=True)
+
+
+def _counts(value: Any) -> Any:
+    """Return several numbers as a tuple; they may be written "2,3,3,4"."""
+    if isinstance(value, str):
+        parts = value.split(",")
+        return tuple(map(int, parts)) if all(p.strip().isdecimal() for p in parts) else value
+    return tuple(value) if isinstance(value, list) else value
+
+
+Counts = Annotated[tuple[Annotated[int, Field(ge=1)], ...], BeforeValidator(_counts)]
+"""An option of several whole numbers from 1 on: a list, or text such as ``2,3,3,4``."""
 
 
 class Denoiser(nn.Module):
@@ -63,6 +75,9 @@ class ModelEntry:
     shapes
         ``shapes(options, height, width)`` returns those of the inputs for one picture; unless it is
         said otherwise there is one input, with as many channels as the option ``channels`` says.
+    derived
+        Regular expressions of names that published state dicts hold beside the weights, and that
+        follow from the architecture: they are left aside.
     """
 
     name: str
@@ -76,6 +91,7 @@ class ModelEntry:
     infer: Callable[[Shapes], dict[str, Any]]
     inputs: tuple[str, ...] = field(default=("noisy",))
     shapes: Callable[[Any, int, int], tuple[tuple[int, ...], ...]] = _one_picture
+    derived: tuple[str, ...] = ()
 
     def check(self, options: Mapping[str, Any]) -> Options:
         """Return the options as a value, what is not there at its default.

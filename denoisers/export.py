@@ -79,6 +79,11 @@ def export(network: Denoiser, card: Card, path: Path) -> Exported:
             f"export needs {', '.join(missing)}: install them with pip install 'noisegen[onnx]'"
         )
     page = denoisers.entry(card.model)
+    if any(len(shape) != 4 for shape in page.shapes(page.check(card.options), *SIZES[0])):
+        raise InputError(
+            f"{card.model} takes numbers beside pictures ({', '.join(page.inputs)}): only networks "
+            "of pictures are exported"
+        )
     multiple, options = network.multiple, page.check(card.options)
     pictures = [
         _pictures(page.shapes(options, *(-(-side // multiple) * multiple for side in size)), number)

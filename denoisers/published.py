@@ -65,6 +65,7 @@ def load(
     state = plain_names(one_state(content, key, where), where)
     page, options = recognise({n: tuple(t.shape) for n, t in state.items()}, where, model)
     settings = options.model_dump()
+    state = {n: t for n, t in state.items() if not _matches(n, page.derived)}
     network = fill(
         denoisers.create(page.name, **settings), state, f"{where}, taken for {page.name} {settings}"
     )
@@ -126,8 +127,11 @@ def _likeliest(shapes: Mapping[str, tuple[int, ...]], where: str) -> ModelEntry:
 
 
 def _share(page: ModelEntry, shapes: Mapping[str, tuple[int, ...]]) -> float:
-    patterns = [re.compile(pattern) for pattern in page.keys]
-    return sum(any(p.fullmatch(n) for p in patterns) for n in shapes) / len(shapes)
+    return sum(_matches(n, (*page.keys, *page.derived)) for n in shapes) / len(shapes)
+
+
+def _matches(name: str, patterns: tuple[str, ...]) -> bool:
+    return any(re.fullmatch(pattern, name) for pattern in patterns)
 
 
 def _narrowed(card: Card, variant: str | None, where: str) -> Card:

@@ -8,6 +8,7 @@ from typing import Any, Literal, Self
 import numpy as np
 import numpy.typing as npt
 
+import denoisers
 from catalogs.sources import pictures
 from denoisers.card import Card
 from denoisers.inference import files
@@ -82,6 +83,9 @@ class Job:
                 raise InputError(f"{path_out} is there already; give another --out, or --overwrite")
         where = chosen(device)
         network, card = open_weights(model)
+        inputs = denoisers.entry(card.model).inputs
+        if inputs != ("noisy",):
+            raise InputError(f"{card.model} takes {', '.join(inputs)}; these are pictures alone")
         restorer = Restorer(
             network.to(where),
             channels=int(card.options.get("channels", 3)),

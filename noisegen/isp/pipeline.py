@@ -14,6 +14,7 @@ R. Li et al., "DualDn: Dual-domain Denoising via Differentiable ISP", ECCV 2024.
 """
 
 from collections.abc import Iterator, Sequence
+from contextlib import nullcontext
 from typing import NamedTuple
 
 import numpy as np
@@ -81,7 +82,7 @@ def normalise(
     batch, _, height, width = mosaic.shape
     indices = _indices(cfa, batch, (height, width), mosaic.device)
     if indices.ndim == 3:
-        indices = _tiled(indices, (height, width))
+        indices = _tiled(indices.to(mosaic.device), (height, width))
     levels = _batched("black", black, mosaic, ((4,),))
     floor = levels.gather(1, indices.flatten(1)).view_as(mosaic)
     top = _batched("white", torch.as_tensor(white), mosaic, ((),)).view(-1, 1, 1, 1)
@@ -312,7 +313,8 @@ def _indices(cfa: Cfa, batch: int, size: tuple[int, int], device: torch.device) 
     """Colour indices as (B, 2, 2) tiles where the mosaics repeat them, else as (B, 1, H, W)."""
     if isinstance(cfa, str):
         check_option("phase", cfa, bayer.PHASES)
-        return torch.as_tensor(bayer.planes(cfa).astype(int), device=device).expand(batch, 2, 2)
+        # Not on the device: which colours they are is asked for at once.
+        return torch.as_tensor(bayer.planes(cfa).astype(int), device="cpu").expand(batch, 2, 2)
     indices = cfa.to(device, torch.long)
     if tuple(indices.shape[-2:]) == (2, 2) and indices.ndim <= 3:
         return indices.expand(batch, 2, 2)
@@ -330,7 +332,9 @@ def _indices(cfa: Cfa, batch: int, size: tuple[int, int], device: torch.device) 
 
 def _pictures(run: _Run, keep: Sequence[Stage]) -> dict[Stage, Tensor]:
     # Half precision would show in the picture: eight bits of colour need more than bfloat16's.
-    with torch.autocast(run.mosaic.device.type, enabled=False):
+    kind = run.mosaic.device.type
+    has_autocast = torch.amp.is_autocast_available(kind)  # the meta device has none
+    with torch.autocast(kind, enabled=False) if has_autocast else nullcontext():
         if run.shading is not None:
             run = run._replace(mosaic=stages.shade(run.mosaic, run.shading), shading=None)
         kept: dict[Stage, Tensor] = {"shading": run.mosaic} if "shading" in keep else {}
@@ -375,7 +379,7 @@ def _packed(run: _Run, tile: packed.Tile, keep: Sequence[Stage]) -> dict[Stage, 
     margins = (halo, halo + width % 2, halo, halo + height % 2)
     if any(margins):
         mosaic = pad(mosaic, margins, mode="reflect")
-    gains = run.gains.gather(1, run.cfa.flatten(1))[:, :, None, None]
+    gains = run.gains.gather(1, run.cfa.to(mosaic.device).flatten(1))[:, :, None, None]
     balanced = stages.clamp_balanced(packed.pack(mosaic) * gains, run.clip_black)
 
     def unpacked(picture: Tensor) -> Tensor:
@@ -396,7 +400,7 @@ def _packed(run: _Run, tile: packed.Tile, keep: Sequence[Stage]) -> dict[Stage, 
 
 
 def _masked(run: _Run, keep: Sequence[Stage]) -> dict[Stage, Tensor]:
-    mosaic, indices = run.mosaic, run.cfa
+    mosaic, indices = run.mosaic, run.cfa.to(run.mosaic.device)
     height, width = mosaic.shape[-2:]
     halo = HALO[run.demosaic] if run.border == "reflect" else 0
     if halo:

@@ -30,13 +30,7 @@ EIGHT_BIT_PICTURES = ("fake_uint8", "output_uint8")
 
 NOT_YET = frozenset(
     {
-        "dualdn",
-        "dualdn_backbone",
-        "dualdn_bgu",
-        "dualdn_metrics",
-        "dualdn_raw",
         "dualdn_schedule",
-        "dualdn_srgb",
         "dvd_pipeline",
         "dvn_ae",
         "dvn_fusion",
@@ -44,6 +38,7 @@ NOT_YET = frozenset(
         "neca_critic_32",
         "neca_critic_96",
         "neca_losses",
+        "neca_metrics",
         "nir_metrics",
         "r2rnet_chain",
         "r2rnet_decom",
@@ -97,7 +92,7 @@ class Kind:
 
 
 KINDS: dict[str, Kind] = {}
-for _system in ("adfnet", "dncnn", "dualdn", "neca", "neca_metrics"):
+for _system in ("adfnet", "dncnn", "dualdn", "dualdn_networks", "neca"):
     KINDS |= {name: Kind(*row) for name, row in load(HERE / f"{_system}_outputs.py").KINDS.items()}
 
 ENTRIES = json.loads((FOLDER / "index.json").read_text())

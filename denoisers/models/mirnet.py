@@ -1,0 +1,5 @@
+"""MIRNet-v2 as a denoiser of sRGB pictures."""
+
+from denoisers.models.plain import page
+
+ENTRY = page("mirnet")
