@@ -5,10 +5,19 @@ the weight: a level that only one of them has does not count.
 """
 
 from collections.abc import Callable
+from functools import cache, partial
 
 import numpy as np
 
-from pipelines.realism.measures import VALUES, Array, Measures
+from noisegen import metrics
+from pipelines.realism.measures import (
+    POOLED,
+    STRENGTH_WIDTH,
+    STRENGTHS,
+    VALUES,
+    Array,
+    Measures,
+)
 
 MIN_PIXELS = 1000
 """Pixels that both sets must have at a level."""
@@ -39,6 +48,34 @@ def kld_by_level(real: Measures, other: Measures) -> Array:
     return np.asarray((p * np.log(p / q)).sum(-1), np.float64)
 
 
+def published_kld(definition: str, real: Measures, other: Measures) -> float:
+    """Return the divergence of all noise by a published definition, in nats.
+
+    As :func:`noisegen.metrics.kld`, of the noise of a whole set in whole 8-bit levels, each pair
+    counted alike; where a definition adds to counts, they are those of the set.
+    """
+    counts = [m.pooled / m.pooled.sum() * m.pixels.sum() for m in (real, other)]
+    return metrics.kld(_POOLED_NOISE, _POOLED_NOISE, definition, (counts[0], counts[1]))
+
+
+def akld(real: Measures, other: Measures) -> float:
+    """Return the average divergence of local Gaussians at the same level, in nats.
+
+    As :func:`noisegen.metrics.akld`, with each pixel of one set against all of the other that have
+    its level, because the sets may show other scenes. Local variances scatter, so that equal sets
+    do not have 0.
+    """
+    p, q = (m.strengths / np.maximum(m.share, 1e-300)[..., None] for m in (real, other))
+    by_level = np.einsum("clr,rs,cls->cl", p, _strength_divergence(), q, optimize=True)
+    return _mean_over_levels(by_level, real, other)
+
+
+def wasserstein(real: Measures, other: Measures) -> float:
+    """Return the Wasserstein-1 distance of all noise, in 8-bit levels."""
+    found = metrics.wasserstein(_POOLED_NOISE, _POOLED_NOISE, (real.pooled, other.pooled))
+    return 255 * found
+
+
 def covariance(real: Measures, other: Measures) -> float:
     """Return the relative difference of the covariances of standard noise.
 
@@ -67,12 +104,26 @@ def columns(real: Measures, other: Measures) -> float:
 DISTANCES: dict[str, Callable[[Measures, Measures], float]] = {
     "variance": variance,
     "kld": kld,
+    **{f"kld_{name.replace('-', '')}": partial(published_kld, name) for name in metrics.KLD},
+    "akld": akld,
+    "wasserstein": wasserstein,
     "covariance": covariance,
     "radial": radial,
     "rows": rows,
     "columns": columns,
 }
 """All distances of :class:`~pipelines.realism.measures.Measures`, by name."""
+
+
+_POOLED_NOISE = np.arange(POOLED) / 255 - 1
+"""Noise of the bins of :attr:`Measures.pooled`, in units of white."""
+
+
+@cache
+def _strength_divergence() -> Array:
+    """Return (STRENGTHS, STRENGTHS) divergences of a real local variance and another."""
+    logarithm = STRENGTH_WIDTH * np.arange(STRENGTHS)
+    return metrics.gaussian_divergence(np.exp(logarithm - logarithm[:, None]))
 
 
 def overlap(real: Measures, other: Measures) -> Array:

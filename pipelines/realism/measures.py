@@ -17,6 +17,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy import fft
 
+from noisegen.metrics import LEAST_VARIANCE, local_variance
 from pipelines.realism.noise import NoiseField
 
 LEVELS = 32
@@ -24,6 +25,15 @@ LEVELS = 32
 
 VALUES = 257
 """Bins of a noise histogram, of one 8-bit level, from −128 to 128; the outermost take the rest."""
+
+POOLED = 511
+"""Bins of the histogram of all noise, of one 8-bit level, from −255 to 255."""
+
+STRENGTHS = 464
+"""Bins of the logarithm of the local variance, in white squared, from 1e-10 to above 1."""
+
+STRENGTH_WIDTH = 0.05
+"""Their width."""
 
 REACH = 5
 """Lags of the autocovariance: from −5 to 5 pixels, 11x11 in all."""
@@ -50,6 +60,10 @@ class Measures:
         pixels of level, noise and squared centred noise of those in the bin, in units of 1/255.
     histogram
         (C, LEVELS, VALUES) as `share`, by noise too.
+    pooled
+        (POOLED,) sum over pairs of the share of the pair's values, of all channels, by noise.
+    strengths
+        (C, LEVELS, STRENGTHS) as `share`, by local variance too.
     products, known
         (C, C, 11, 11) sums over pairs of the means over all pixels x of z_c(x) z_c'(x + d), z the
         standard noise, and of the share of the pixels where both are known. Lag d = (dy, dx) is at
@@ -68,6 +82,8 @@ class Measures:
     noise_sum: Array
     square_sum: Array
     histogram: Array
+    pooled: Array
+    strengths: Array
     products: Array
     known: Array
     power: Array
@@ -166,7 +182,9 @@ def of_field(one: NoiseField, block: int = BLOCK) -> Measures:
     z = one.standard.astype(np.float64)
     pixels = z[..., 0].size
     levels = zip(*(_by_level(one, c) for c in range(z.shape[2])), strict=True)
-    count, level, noise, square, histogram = (np.stack(sums).astype(np.float64) for sums in levels)
+    count, level, noise, square, histogram, strengths = (
+        np.stack(sums).astype(np.float64) for sums in levels
+    )
     power, share = _periodograms(one, block)
     return Measures(
         pixels=count,
@@ -175,6 +193,8 @@ def of_field(one: NoiseField, block: int = BLOCK) -> Measures:
         noise_sum=noise / pixels,
         square_sum=square / pixels,
         histogram=histogram / pixels,
+        pooled=_pooled(one) / z.size,
+        strengths=strengths / pixels,
         products=_products(z) / pixels,
         known=np.rint(_products(one.known.astype(np.float64))) / pixels,
         power=power,
@@ -198,19 +218,29 @@ def blocks(array: npt.NDArray[Any], block: int = BLOCK) -> npt.NDArray[Any]:
 
 
 def _by_level(one: NoiseField, channel: int) -> tuple[npt.NDArray[Any], ...]:
-    """Return number, level, noise, squared noise and histogram of one channel, level by level."""
+    """Return sums and histograms of one channel, level by level."""
     level = one.level[..., channel].ravel()
     noise = one.noise[..., channel].ravel().astype(np.float64)
     at = level_bin(level)
     value = np.clip(np.rint(noise) + VALUES // 2, 0, VALUES - 1).astype(np.intp)
     histogram = np.bincount(at * VALUES + value, minlength=LEVELS * VALUES)
+    variance = np.log(local_variance(one.noise[..., channel] / 255).ravel() / LEAST_VARIANCE)
+    strength = np.minimum(variance / STRENGTH_WIDTH, STRENGTHS - 1).astype(np.intp)
+    strengths = np.bincount(at * STRENGTHS + strength, minlength=LEVELS * STRENGTHS)
     return (
         np.bincount(at, minlength=LEVELS),
         np.bincount(at, level, LEVELS),
         np.bincount(at, noise, LEVELS),
         np.bincount(at, one.centred[..., channel].ravel().astype(np.float64) ** 2, LEVELS),
         histogram.reshape(LEVELS, VALUES),
+        strengths.reshape(LEVELS, STRENGTHS),
     )
+
+
+def _pooled(one: NoiseField) -> npt.NDArray[np.intp]:
+    """Count the values of all channels by their noise."""
+    value = np.rint(one.noise.ravel()).astype(np.intp) + POOLED // 2
+    return np.bincount(np.clip(value, 0, POOLED - 1), minlength=POOLED)
 
 
 def _products(z: Array) -> Array:

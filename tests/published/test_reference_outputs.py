@@ -38,7 +38,6 @@ NOT_YET = frozenset(
         "neca_critic_32",
         "neca_critic_96",
         "neca_losses",
-        "neca_metrics",
         "nir_metrics",
         "r2rnet_chain",
         "r2rnet_decom",
@@ -92,7 +91,7 @@ class Kind:
 
 
 KINDS: dict[str, Kind] = {}
-for _system in ("adfnet", "dncnn", "dualdn", "dualdn_networks", "neca"):
+for _system in ("adfnet", "dncnn", "dualdn", "dualdn_networks", "neca", "neca_metrics"):
     KINDS |= {name: Kind(*row) for name, row in load(HERE / f"{_system}_outputs.py").KINDS.items()}
 
 ENTRIES = json.loads((FOLDER / "index.json").read_text())

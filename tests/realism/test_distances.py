@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from noisegen import metrics
 from pipelines.realism import distances
 from pipelines.realism.measures import measure
 from pipelines.realism.noise import noise_field
@@ -77,6 +78,29 @@ def test_only_shape_counts_in_spectra_and_covariance(gaussian, filtered, on_grey
 
 def test_a_set_has_no_distance_from_itself(gaussian):
     one = gaussian(130, 5)
-    assert {
-        name: distance(one, one) for name, distance in distances.DISTANCES.items()
-    } == dict.fromkeys(distances.DISTANCES, 0.0)
+    found = {name: distance(one, one) for name, distance in distances.DISTANCES.items()}
+    assert found.pop("akld") > 0  # local variances scatter
+    assert found == dict.fromkeys(found, 0.0)
+
+
+@pytest.mark.parametrize("stds", [(5, 5), (4, 6), (3, 12)])
+def test_local_variances_of_one_level_have_the_published_divergence(gaussian, white, stds):
+    """Where all pixels have one law, any two are as good as two at one place."""
+    found = distances.akld(*(gaussian(140 + 10 * s, std) for s, std in enumerate(stds)))
+    clean = np.full((512, 512, 3), 0.5)
+    noises = (std / 255 * white(160 + s, 512, 512) for s, std in enumerate(stds))
+    published = metrics.akld(clean, *(clean + noise for noise in noises))
+    # Windows of 7x7 have 1 / 0.04 pixels each that count; divergences scatter by 1.5 of their mean.
+    pixels = 0.04 * 3 * 512**2
+    assert found == pytest.approx(published, rel=Z * 1.5 * np.sqrt(2 / pixels))
+
+
+def test_published_divergences_of_sets_are_those_of_their_noise(white, on_grey):
+    noises = [np.rint(std * white(170 + s)) for s, std in enumerate((4, 7))]
+    real, other = (measure([on_grey(noise)]) for noise in noises)
+    for name in metrics.KLD:
+        distance = distances.DISTANCES[f"kld_{name.replace('-', '')}"]
+        expected = metrics.kld(*(noise / 255 for noise in noises), name)
+        assert distance(real, other) == pytest.approx(expected, abs=1e-9)
+    expected = metrics.wasserstein(*noises)
+    assert distances.wasserstein(real, other) == pytest.approx(expected, abs=1e-9)

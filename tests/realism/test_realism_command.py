@@ -109,6 +109,10 @@ def test_gates(sets):
     run("realism", sets / "real", sets / "again", "--gate", "lag1=0.08", "--gate", "covariance=0.2")
     line = refused(sets / "real", sets / "white", "--gate", "lag1=0.08", code=1)
     assert re.search(r"white: lag1 is 0\.4\d\d, the gate allows 0\.08$", line)
+    line = refused(sets / "real", sets / "white", "--gate", "lag1=1", "--gate", "akld=0.01", code=1)
+    assert re.search(r"white: akld is 0\.\d\d\d, the gate allows 0\.01$", line)
+    wide = [f"--gate={name}=1000" for name in NAMES]
+    run("realism", sets / "real", sets / "white", *wide)
     assert "did you mean" in refused(sets / "real", sets / "again", "--gate", "lag3=1")
     assert "is no number" in refused(sets / "real", sets / "again", "--gate", "lag1=low")
 
