@@ -35,9 +35,6 @@ NOT_YET = frozenset(
         "dvn_ae",
         "dvn_fusion",
         "dvn_losses",
-        "neca_critic_32",
-        "neca_critic_96",
-        "neca_losses",
         "nir_metrics",
         "r2rnet_chain",
         "r2rnet_decom",
@@ -91,7 +88,15 @@ class Kind:
 
 
 KINDS: dict[str, Kind] = {}
-for _system in ("adfnet", "dncnn", "dualdn", "dualdn_networks", "neca", "neca_metrics"):
+for _system in (
+    "adfnet",
+    "dncnn",
+    "dualdn",
+    "dualdn_networks",
+    "neca",
+    "neca_metrics",
+    "neca_training",
+):
     KINDS |= {name: Kind(*row) for name, row in load(HERE / f"{_system}_outputs.py").KINDS.items()}
 
 ENTRIES = json.loads((FOLDER / "index.json").read_text())

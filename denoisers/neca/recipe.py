@@ -1,0 +1,194 @@
+"""The recipe that NeCA's networks are trained by: all that decides what weights come out."""
+
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import Field, ValidationError, model_validator
+
+from denoisers.neca.losses import STEP, Border, Gan
+from denoisers.training.recipe import Count, Fraction, Validation
+from noisegen.errors import RecipeError
+from noisegen.neca.networks import Activation, Final, Padding
+from pipelines.tables import Table, first_problem, to_toml
+
+Weight = Annotated[float, Field(ge=0)]
+Rate = Annotated[float, Field(gt=0)]
+
+HALVINGS = 5, 3
+"""Of the critics D1 and D2."""
+
+MULTIPLE = (1 << HALVINGS[0]) * STEP
+"""Height and width of a training sample are a multiple of this: D2 sees every third pixel."""
+
+
+class Gain(Table):
+    """E, which reads the gain off a noisy picture."""
+
+    width: Count = Field(default=96, description="Channels.")
+    depth: Annotated[int, Field(ge=3)] = Field(default=5, description="Layers.")
+
+
+class Level(Table):
+    """P, which gives each pixel the strength of its noise."""
+
+    width: Count = Field(default=96, description="Channels.")
+
+
+class Correlation(Table):
+    """C, which mixes independent noise over a neighbourhood."""
+
+    width: Count = Field(
+        default=64, description="Channels at full size; twice as many each stage down."
+    )
+    stages: Annotated[int, Field(ge=2, le=5)] = Field(
+        default=4, description="Sizes that it works at."
+    )
+    activation: Activation = Field(default="relu", description="Of its hidden layers.")
+    padding: Padding = Field(
+        default="zeros", description="Of its convolutions, beyond the picture."
+    )
+    final: Final = Field(default="tanh", description="What follows the last convolution.")
+
+
+class Critics(Table):
+    """D1 and D2, which tell real noise from made noise."""
+
+    width: Count = Field(
+        default=64, description="Channels of the first layers; up to 8 times as many."
+    )
+    instance_norm: bool = Field(default=False, description="Normalise the features of each sample.")
+    sees_clean: bool = Field(
+        default=False, description="They see the clean picture too; unpublished."
+    )
+
+
+class Denoiser(Table):
+    """R, a DnCNN that is trained beside the noise it learns from."""
+
+    width: Count = Field(default=64, description="Channels.")
+    depth: Annotated[int, Field(ge=2)] = Field(default=20, description="Layers.")
+    batch_norm: bool = Field(
+        default=True, description="Batch norm after all but the first and last."
+    )
+    momentum: Annotated[float, Field(gt=0, le=1)] = Field(
+        default=0.1,
+        description="Of batch norm's running statistics; 0.9 as published, nearly a batch's.",
+    )
+    lr: Rate = Field(default=1e-3, description="Learning rate.")
+    start: Annotated[int, Field(ge=0)] = Field(
+        default=0, description="First iteration in which it learns."
+    )
+    decay_every: Count = Field(
+        default=1_000_000, description="Iterations between two steps of its learning rate."
+    )
+    decay: Annotated[float, Field(gt=0, le=1)] = Field(
+        default=0.1, description="Factor of such a step."
+    )
+    apart: bool = Field(
+        default=True,
+        description="What it learns from gets no gradient: the noise is not made for it.",
+    )
+
+
+class Weights(Table):
+    """Factors of the losses of E, P and C."""
+
+    level: Weight = Field(
+        default=1.0, description="Squared difference of the level map and the gain."
+    )
+    gain: Weight = Field(
+        default=50.0, description="Squared difference of the gain and the real strength."
+    )
+    local: Weight = Field(
+        default=10.0, description="Squared difference of the level map and real levels."
+    )
+    denoiser: Weight = Field(default=1.0, description="Squared error of R.")
+    adversarial: Weight = Field(default=0.1, description="What each critic says.")
+    penalty: Weight = Field(default=10.0, description="wgan-gp: gradient penalty of each critic.")
+
+
+class NecaTraining(Table):
+    """How a camera's noise is learned from pairs."""
+
+    schema_version: Literal[1] = Field(
+        default=1, alias="schema", description="Version of the recipe."
+    )
+    preset: str | None = Field(default=None, description="Preset that it starts from.")
+    iterations: Count = Field(description="Updates of the weights.")
+    batch: Annotated[int, Field(ge=1)] = Field(default=16, description="Samples of an update.")
+    patch: Count = Field(
+        default=96, description=f"Height and width of a sample; multiples of {MULTIPLE}."
+    )
+    augment: bool = Field(default=False, description="Turn and mirror samples.")
+    lr: Rate = Field(default=1e-4, description="Learning rate of E, P, C and both critics (Adam).")
+    betas: tuple[Fraction, Fraction] = Field(
+        default=(0.5, 0.9), description="Decay of Adam's moments."
+    )
+    gan: Gan = Field(default="wgan-gp", description="Kind of adversarial training.")
+    critic_steps: Count | None = Field(
+        default=None,
+        description="Iterations of the critics to one in which C hears of them; by default 5 for "
+        "wgan-gp and 1 for the others.",
+    )
+    zero_gradients: bool = Field(
+        default=True,
+        description="Where C gets no gradient it moves on by Adam's moments, as published (zeros "
+        "stand for the gradient); if not, it stands still.",
+    )
+    dither: bool = Field(
+        default=True,
+        description="The critics see real noise with its rounding filled up by uniform noise; as "
+        "published they tell it by its whole levels.",
+    )
+    border: Border = Field(
+        default="reflect",
+        description="Local levels beyond the sample: mirrored, or zeros as published, which make "
+        "levels at the border too low.",
+    )
+    clip: Rate | None = Field(
+        default=None, description="Largest norm of the gradient of each network; none: not clipped."
+    )
+    weights: Weights = Field(default=Weights(), description="Factors of the losses.")
+    gain: Gain = Field(default=Gain(), description="Network E.")
+    level: Level = Field(default=Level(), description="Network P.")
+    correlation: Correlation = Field(default=Correlation(), description="Network C.")
+    critics: Critics = Field(default=Critics(), description="Networks D1 and D2.")
+    joint: bool = Field(default=True, description="Train R beside.")
+    denoiser: Denoiser = Field(default=Denoiser(), description="Network R.")
+    validation: Validation = Field(default=Validation(), description="What is measured meanwhile.")
+    seed: Annotated[int, Field(ge=0, lt=1 << 64)] = Field(default=0, description="Of every draw.")
+
+    @property
+    def heard_every(self) -> int:
+        """Iterations to one in which C hears of the critics."""
+        return self.critic_steps or (5 if self.gan == "wgan-gp" else 1)
+
+    @model_validator(mode="after")
+    def _holds_together(self) -> Self:
+        cell = 1 << (self.correlation.stages - 1)
+        if self.patch % MULTIPLE:
+            raise ValueError(f"patch: {self.patch} is no multiple of {MULTIPLE}")
+        if self.validation.crop % cell:
+            raise ValueError(
+                f"validation.crop: {self.validation.crop} is no multiple of {cell}, as "
+                f"{self.correlation.stages} stages of correlation take"
+            )
+        return self
+
+    def to_toml(self) -> str:
+        """Return a TOML file that makes this recipe again; defaults are written out."""
+        return to_toml(self.model_dump(mode="json", by_alias=True, exclude_none=True))
+
+
+def parse(data: Mapping[str, Any], where: str = "recipe of NeCA") -> NecaTraining:
+    """Validate `data` as a recipe.
+
+    Raises
+    ------
+    RecipeError
+        One line that names the first wrong key, its value, and the nearest right key.
+    """
+    try:
+        return NecaTraining.model_validate(dict(data))
+    except ValidationError as error:
+        raise RecipeError(f"{where}: {first_problem(error, NecaTraining)}") from None
