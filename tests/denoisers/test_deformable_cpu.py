@@ -26,21 +26,27 @@ def assert_alike(found, expected, inputs, rng):
 @settings(max_examples=30, deadline=None)
 @given(
     seed=st.integers(0, 1 << 30),
-    size=st.tuples(st.integers(1, 3), st.integers(5, 12), st.integers(5, 12)),
+    size=st.tuples(
+        st.integers(1, 3), st.integers(5, 12), st.integers(5, 12) | st.sampled_from([20, 69, 133])
+    ),
     groups=st.sampled_from([1, 2, 4]),
     per_group=st.integers(1, 9),
     settings_=st.tuples(st.integers(1, 2), st.integers(0, 2), st.integers(1, 2)),
     reach=st.sampled_from([0.3, 3.0, 30.0]),
     cached=st.sampled_from([1, 2000, 1 << 20]),
+    memory_format=st.sampled_from([torch.contiguous_format, torch.channels_last]),
 )
-def test_deformable_convolution(seed, size, groups, per_group, settings_, reach, cached):
+def test_deformable_convolution(
+    seed, size, groups, per_group, settings_, reach, cached, memory_format
+):
     rng = torch.Generator().manual_seed(seed)
     stride, padding, dilation = settings_
     (n, height, width), channels = size, groups * per_group
     ho, wo = ((side + 2 * padding - 2 * dilation - 1) // stride + 1 for side in (height, width))
 
     def draw(*shape):
-        return torch.randn(shape, generator=rng, dtype=torch.float64)
+        drawn = torch.randn(shape, generator=rng, dtype=torch.float64)
+        return drawn.contiguous(memory_format=memory_format)
 
     inputs = leaves(
         draw(n, channels, height, width),

@@ -1,0 +1,67 @@
+"""Numbers side by side: what numpy says of the same arrays."""
+
+import numpy as np
+import pytest
+
+from noisegen.kernels.lanes import (
+    chosen,
+    floor,
+    fused,
+    load,
+    spread,
+    store,
+    strided,
+    sums,
+    whole,
+)
+from noisegen.kernels.philox import kernel
+
+
+@kernel
+def reckon(a, b, out, numbers):
+    one, other = load(a, 2, 8), load(b, 1, 8)
+    two = a.dtype.type(2)
+    store(out, 0, (one + other) * (one - two) - two * other)
+    store(out, 8, fused(two, one, other))
+    store(out, 16, fused(one, other, spread(two, 8)))
+    store(out, 24, chosen((one < other) & (other > 0), one, 0))
+    store(out, 32, chosen(one >= other, 1, other))
+    store(out, 40, floor(one))
+    store(out, 48, strided(a, 0, 1, 3, 8))
+    store(numbers, 1, whole(floor(one)) * 3 + 1)
+
+
+@kernel
+def add_up(a, out):
+    store(out, 3, sums(load(a, 0, 4), load(a, 4, 4), load(a, 8, 4), load(a, 12, 4)))
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_lanes_reckon_as_arrays_do(dtype):
+    rng = np.random.default_rng(5)
+    a, b = (rng.normal(0, 3, 24).astype(dtype) for _ in range(2))
+    out, numbers = np.zeros(60, dtype), np.zeros(12, np.int32)
+    reckon(a, b, out, numbers)
+    one, other = a[2:10], b[1:9]
+    expected = [
+        (one + other) * (one - 2) - 2 * other,
+        2 * one + other,
+        one * other + 2,
+        np.where((one < other) & (other > 0), one, 0),
+        np.where(one >= other, 1, other),
+        np.floor(one),
+        a[1::3],
+    ]
+    tolerance = 8 * np.finfo(dtype).eps  # a few roundings of values up to about 50
+    np.testing.assert_allclose(
+        out[:56].reshape(7, 8), expected, rtol=tolerance, atol=50 * tolerance
+    )
+    assert not out[56:].any()
+    assert numbers.tolist() == [0, *(np.floor(one) * 3 + 1), 0, 0, 0]
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_sums_of_four(dtype):
+    a, out = np.arange(16, dtype=dtype) ** 2, np.zeros(8, dtype)
+    add_up(a, out)
+    assert out.tolist() == [0, 0, 0, *a.reshape(4, 4).sum(1), 0]
