@@ -73,6 +73,9 @@ class Field(IntEnum):
     PICTURE_1 = 16
     PICTURE_2 = 17
     PICTURE_3 = 18
+    NECA_R = 19
+    NECA_G = 20
+    NECA_B = 21
 
 
 class BodyField(IntEnum):

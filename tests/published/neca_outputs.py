@@ -3,8 +3,9 @@
 import numpy as np
 import torch
 
-from noisegen.metrics import to_8bit
-from noisegen.neca import CorrelationNet, GainNet, LevelNet
+from noisegen.neca import CorrelationNet, GainNet, LevelNet, Neca, Sampler
+from noisegen.neca.gain import FastGain
+from noisegen.neca.level import FastLevel
 from noisegen.neca.model import PARTS, infer
 
 CLASSES = {"gain": GainNet, "level": LevelNet, "correlation": CorrelationNet}
@@ -27,8 +28,8 @@ def net(case, part, number=0):
     return made.eval()
 
 
-def image(case, shape="shape", seed="seed"):
-    return torch.tensor(case.image(case.shape(shape), int(case.fields[seed])))
+def image(case):
+    return torch.tensor(case.image(case.shape(), int(case.fields["seed"])))
 
 
 def seen(module):
@@ -60,40 +61,54 @@ def correlation(case):
 
 
 def whole(case):
-    clean, noisy = (eight_bit(case, name) for name in ("seed_clean", "seed_noisy"))
-    parts = [net(case, part, number) for number, part in enumerate(PARTS)]
-    gain_net, level_net, correlation_net = parts
-    gain = gain_net(noisy)
-    level_map = level_net(clean, gain)
-    uncorrelated = level_map * gauss(case)
-    fields = {"gain": gain, "level_map": level_map, "uncorrelated": uncorrelated}
-    return fields | made_noisy(clean, uncorrelated, correlation_net)
-
-
-def simplified(case):
-    uncorrelated = gauss(case) * (float(case.fields["noise_level"]) / 255.0)
-    return made_noisy(eight_bit(case, "seed_clean"), uncorrelated, net(case, "correlation"))
-
-
-def made_noisy(clean, uncorrelated, correlation_net):
-    correlated = correlation_net(uncorrelated) + uncorrelated
-    noisy = clean + correlated
-    codes = to_8bit(noisy.numpy())
-    return {
-        "correlated": correlated,
-        "fake_noisy": noisy,
-        "fake_uint8": codes[0].transpose(1, 2, 0),
-        "quantized_noise": codes / np.float32(255) - clean.numpy(),
+    cpu = torch.device("cpu")
+    gain_net, level_net, correlation_net = (net(case, p, n) for n, p in enumerate(PARTS))
+    read_gain, level_of = FastGain(gain_net, cpu), FastLevel(level_net, cpu)
+    clean, noisy = (pictures(case, name) for name in ("seed_clean", "seed_noisy"))
+    gains = [read_gain(picture) for picture in noisy]
+    levels = [level_of(picture, gain) for picture, gain in zip(clean, gains, strict=True)]
+    fields = made_noisy(case, clean, levels, correlation_net)
+    uncorrelated = [m * e for m, e in zip(levels, gauss(case), strict=True)]
+    return fields | {
+        "gain": np.reshape(gains, (-1, 1, 1, 1)).astype(np.float32),
+        "level_map": planes(levels),
+        "uncorrelated": planes(uncorrelated),
     }
 
 
-def eight_bit(case, seed):
-    return torch.floor(256 * image(case, seed=seed)) / 255
+def simplified(case):
+    clean = pictures(case, "seed_clean")
+    level = float(case.fields["noise_level"]) / 255
+    return made_noisy(case, clean, [level] * len(clean), net(case, "correlation"))
+
+
+def made_noisy(case, clean, levels, correlation_net):
+    sampler = Sampler(Neca(correlation_net))
+    drawn = list(zip(clean, levels, gauss(case), strict=True))
+    correlated = [sampler.noise(m, x.shape[:2], e) for x, m, e in drawn]
+    codes = np.array([sampler.add_noise(x, m, e) for x, m, e in drawn])
+    values = clean / np.float32(255)
+    return {
+        "correlated": planes(correlated),
+        "fake_noisy": planes(values + correlated),
+        "fake_uint8": codes[0] if len(codes) == 1 else codes,
+        "quantized_noise": planes(codes / np.float32(255) - values),
+    }
+
+
+def pictures(case, seed):
+    """8-bit pictures, (N, H, W, 3)."""
+    planes = np.floor(256 * case.image(case.shape(), int(case.fields[seed])))
+    return np.ascontiguousarray(planes.transpose(0, 2, 3, 1)).astype(np.uint8)
 
 
 def gauss(case):
     rng = np.random.Generator(np.random.Philox(int(case.fields["seed_z"])))
-    return torch.tensor(rng.standard_normal(case.shape(), dtype=np.float32))
+    return rng.standard_normal(case.shape(), dtype=np.float32).transpose(0, 2, 3, 1)
+
+
+def planes(pictures):
+    return np.asarray(pictures).transpose(0, 3, 1, 2)
 
 
 def quiet(run):
