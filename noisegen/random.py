@@ -31,6 +31,9 @@ if TYPE_CHECKING:
 _PHILOX_WORDS = 4
 """Numbers of one block of NumPy's Philox, which is what its counter counts."""
 
+DRAWS = 1 << 24
+"""Draws of the noise of one patch that there are."""
+
 
 class Stream(IntEnum):
     """Independent uses of one seed. A number, once released, is never given to another use."""
@@ -207,7 +210,7 @@ def counter(seed: int, sample: int, draw: int = 0) -> Counter:
     """
     if not 0 <= sample < 1 << 32:
         raise ValueError(f"sample {sample} is outside 0 … 2**32 - 1")
-    if not 0 <= draw < 1 << 24:
+    if not 0 <= draw < DRAWS:
         raise ValueError(f"draw {draw} is outside 0 … 2**24 - 1")
     return Counter(*_key(seed), sample, draw)
 

@@ -44,6 +44,9 @@ from pipelines.dark import DarkFrames
 from pipelines.recipe import Recipe
 from pipelines.tile import Window, places
 
+SHOTS = 32
+"""Noisy pictures of which ``target = "mean"`` takes the mean; their draws are the last of all."""
+
 Arrays = dict[str, npt.NDArray[Any]]
 Mosaic = npt.NDArray[np.uint16]
 Mosaics = npt.NDArray[np.uint16]
@@ -202,7 +205,7 @@ class Developer:
         if stage == "raw":
             return {"clean": _each(tiles, draws), "noisy": noisy}
         out: Arrays = {
-            "clean": _each(self._pictures(rows[:, 0], tiles, sizes, self._before), draws),
+            "clean": _each(self._clean(rows[:, 0], tiles, sizes), draws),
             "noisy": self._pictures(
                 rows.reshape(-1), noisy, np.repeat(sizes, draws, axis=0), self._finish
             ),
@@ -301,6 +304,21 @@ class Developer:
         if self.recipe.finish.shrinks:
             return FinishParameters(resize=float(row["resize"]))
         return _UNFINISHED
+
+    def _clean(
+        self, rows: npt.NDArray[np.void], tiles: Mosaics, sizes: npt.NDArray[np.integer]
+    ) -> npt.NDArray[Any]:
+        """Return the clean pictures of patches, the same for all their draws."""
+        if self.recipe.finish.target != "mean":
+            return self._pictures(rows, tiles, sizes, self._before)
+        shape = (len(rows), self.recipe.patch, self.recipe.patch, 3)
+        total = np.full(shape, SHOTS // 2, np.uint32)
+        for shot in range(SHOTS):
+            own = rows.copy()
+            own["draw"] = random.DRAWS - SHOTS + shot
+            noisy = self.noisy_tiles(own[:, None], tiles, sizes)
+            total += self._pictures(own, noisy, sizes, self._finish)
+        return (total // SHOTS).astype(np.uint8 if self.recipe.depth == 8 else np.uint16)
 
     def _pictures(
         self,

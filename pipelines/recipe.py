@@ -14,6 +14,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import Field, ValidationError, field_validator, model_validator
 
 from noisegen.errors import MissingDataError, RecipeError
+from noisegen.random import DRAWS
 from pipelines import presets
 from pipelines.tables import Range, Table, check_range, ends, first_problem, merged, to_toml
 from pipelines.tables.body import Body
@@ -110,7 +111,7 @@ class Recipe(Table):
         "(--dark-frames DIR), with their SHA-256 (docs/dark-frames.md).",
     )
     select: Select = Field(Select(), description="Which places are taken (docs/select.md).")
-    draws: Annotated[int, Field(ge=1, lt=1 << 24)] = Field(
+    draws: Annotated[int, Field(ge=1, lt=DRAWS)] = Field(
         1, description="Noise draws of each clean patch; each is a sample of its own."
     )
     demosaic: Literal["nearest", "bilinear", "malvar", "ahd"] = Field(
@@ -179,6 +180,11 @@ class Recipe(Table):
             raise ValueError(
                 "lazy: a corpus does not hold the dark frames that its noise would be computed of "
                 "when it is read; leave lazy away"
+            )
+        if self.finish.target == "mean" and self.dark_frames:
+            raise ValueError(
+                "finish.target: a patch has one dark frame, which would stay in the mean of its "
+                "noisy pictures; choose another target, or leave --dark-frames away"
             )
         self.finish.check_stage(self.stage, self.bits, self.border)
         if self.camera_file is not None and self.camera == "as-shot":

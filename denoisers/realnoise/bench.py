@@ -13,10 +13,11 @@ The same work folder goes on where it was stopped.
 
 import hashlib
 import json
+import math
 import time
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +27,7 @@ import numpy.typing as npt
 from denoisers import card as cards
 from denoisers.inference.restorer import Restorer
 from denoisers.realnoise import filters, halves
-from denoisers.realnoise.rows import REAL, WHITE, Makers, Row
+from denoisers.realnoise.rows import FIRST, REAL, WHITE, Makers, Row
 from denoisers.realnoise.scores import Score, scores
 from denoisers.realnoise.split import Split, split, thinned
 from denoisers.storage import write_text
@@ -125,8 +126,9 @@ class Bench:
         files = halves.write(parts.train, self.work / "train")
         self._check(files.side, parts)
         makers = Makers(parts.train, files, self.work, self.preset, self.training.seed)
+        others = makers.others()  # first: a preset that does not do is refused before all training
         white, tried = self._white(makers, parts)
-        rows = [white, *makers.others()]
+        rows = [white, *others]
         psnrs: dict[str, dict[str, Floats]] = {
             name: self._bounds(name, parts) for name in parts.tested
         }
@@ -183,26 +185,36 @@ class Bench:
             )
 
     def _white(self, makers: Makers, parts: Split) -> tuple[Row, list[dict[str, Any]]]:
-        """Return white noise of the range that does best on the training pairs, and all tried."""
-        tried: list[tuple[float, Row]] = []
-        for row in makers.candidates():
-            self._train(row, 0)
-            tried.append((float(np.mean(self._psnrs(row, 0, "train", parts.train))), row))
-            if len(tried) > 1 and tried[-1][0] <= tried[-2][0]:
-                break
-        best = max(tried, key=lambda each: each[0])[1]
-        row = Row(WHITE, best.title, best.data, best.training, best.facts)
-        first = self._folder(row, 0)
-        if not first.exists():
-            first.symlink_to(self._folder(best, 0).name)
-        return row, [{"awgn": each.facts["awgn"], "train_psnr": p} for p, each in tried]
+        """Return white noise of the range that does best on the training pairs, and all tried.
+
+        It climbs: from the first range up for as long as networks of half the iterations do better,
+        or down where the first step up does worse.
+        """
+        tried: dict[int, tuple[float, Row]] = {}
+
+        def at(step: int) -> float:
+            row = makers.white(step)
+            if row is None:
+                return -math.inf
+            if step not in tried:
+                trial = replace(row, name=f"{WHITE}-{2 ** (step / 2):.2f}-trial")
+                self._train(trial, 0, max(1, self.training.iterations // 2))
+                tried[step] = float(np.mean(self._psnrs(trial, 0, "train", parts.train))), row
+            return tried[step][0]
+
+        best = FIRST if makers.white(FIRST) else 0
+        way = 1 if at(best + 1) > at(best) else -1
+        while at(best + way) > at(best):
+            best += way
+        every = [tried[step] for step in sorted(tried)]
+        return tried[best][1], [{"awgn": row.facts["awgn"], "train_psnr": p} for p, row in every]
 
     def _folder(self, row: Row, number: int) -> Path:
         return self.work / "runs" / f"{row.name}-{number}"
 
-    def _train(self, row: Row, number: int) -> None:
+    def _train(self, row: Row, number: int, iterations: int | None = None) -> None:
         """Train one network; nothing is done where it is there already."""
-        folder, recipe = self._folder(row, number), self._recipe(row, number)
+        folder, recipe = self._folder(row, number), self._recipe(row, number, iterations)
         if (folder / "done").exists():
             return
         what = f"{row.name}, network {number + 1} of {self.seeds}: {row.title}"
@@ -218,9 +230,12 @@ class Bench:
             ).train()
         write_text(folder / "done", "")
 
-    def _recipe(self, row: Row, number: int) -> Training:
+    def _recipe(self, row: Row, number: int, iterations: int | None) -> Training:
         """Return the training recipe of a row: all alike but for the noise and the seed."""
-        own = {**row.training, "seed": self.training.seed + number}
+        own: dict[str, Any] = {**row.training, "seed": self.training.seed + number}
+        if iterations is not None:
+            last = self.training.validation.model_copy(update={"every": iterations})
+            own |= {"iterations": iterations, "validation": last}
         return self.training.model_copy(update=own)
 
     def _psnrs(self, row: Row, number: int, name: str, tested: Pairs) -> list[float]:

@@ -11,8 +11,11 @@ import numpy as np
 from noisegen.errors import StorageError
 from pipelines.pairs import Pairs, Picture
 
-LARGEST = 512
-"""Side of the samples of a corpus, at most."""
+WHOLE, LARGEST = 512, 256
+"""Sides at most: of the squares that strengths are measured on, and of the samples of a corpus."""
+
+COVERED = 2
+"""How often samples of a corpus cover the pictures: each has settings of its own."""
 
 
 @dataclass(frozen=True)
@@ -23,12 +26,15 @@ class Halves:
     ----------
     folder
         With ``noisy/`` and ``clean/``.
+    whole
+        Height and width of the largest square that every picture holds, 512 at most.
     side, per_image
-        Samples of a corpus that show as much of the clean halves as the pictures have: their height
-        and width, as large as the smallest picture lets them be, and how many of each picture.
+        Of the samples of a corpus: their height and width, and how many of each picture, so that
+        they cover it twice.
     """
 
     folder: Path
+    whole: int
     side: int
     per_image: int
 
@@ -57,9 +63,10 @@ def write(pairs: Pairs, folder: Path) -> Halves:
     except OSError as error:
         raise StorageError(f"cannot write {folder}: {error.strerror or error}") from None
     sizes = [pair.clean.shape[:2] for pair in pairs]
-    side = min(LARGEST, *(min(size) for size in sizes)) // 8 * 8
+    whole = min(WHOLE, *(min(size) for size in sizes)) // 8 * 8
+    side = min(whole, LARGEST)
     area = float(np.mean([height * width for height, width in sizes]))
-    return Halves(folder, side, max(1, round(area / side**2)))
+    return Halves(folder, whole, side, max(1, round(COVERED * area / side**2)))
 
 
 def _save(path: Path, picture: Picture) -> None:

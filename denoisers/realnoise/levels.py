@@ -3,6 +3,7 @@
 import shutil
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -11,10 +12,14 @@ from catalogs import cameras
 from noisegen.errors import InputError
 from pipelines.pairs import Pairs, Picture
 from pipelines.recipe import Recipe
-from pipelines.tables import Range
+from pipelines.tables import Range, ends
+from pipelines.tables.finish import Finish
 
 SETTINGS = 9
 """Settings of the camera that are tried, evenly spaced in their logarithm."""
+
+TRIAL = {"lazy": False, "per_image": 1, "draws": 2}
+"""How a recipe's strength is tried: two draws of the noise of one square of each picture."""
 
 
 def strength(clean: Picture, noisy: Picture) -> float:
@@ -38,12 +43,14 @@ def strengths(pairs: Pairs) -> dict[str, float]:
     return found
 
 
-def matched(recipe: Recipe, wanted: Mapping[str, float], clean: Path, work: Path) -> Recipe:
+def matched(
+    recipe: Recipe, wanted: Mapping[str, float], clean: Path, side: int, work: Path
+) -> Recipe:
     """Return a recipe whose camera is set to be as noisy as pairs are.
 
     For each pair the setting is looked for at which its clean half comes to the strength of its
-    noise; the recipe draws between the least and the greatest of these, within the range that the
-    camera was calibrated for.
+    noise, with a finish in the middle of the recipe's; the recipe draws between the least and the
+    greatest of these, within the range that the camera was calibrated for.
 
     Parameters
     ----------
@@ -53,6 +60,8 @@ def matched(recipe: Recipe, wanted: Mapping[str, float], clean: Path, work: Path
         Strength of the noise of each pair, by name.
     clean
         Folder of the clean halves, ``NAME.png`` each.
+    side
+        Height and width of the squares that are measured.
     work
         Folder for a corpus that is thrown away.
 
@@ -63,7 +72,8 @@ def matched(recipe: Recipe, wanted: Mapping[str, float], clean: Path, work: Path
     """
     key, (low, high) = _setting(recipe)
     settings = np.geomspace(low, high, SETTINGS)
-    curves = [_strengths_at(recipe, key, setting, clean, work) for setting in settings.tolist()]
+    trial = recipe.model_copy(update={**TRIAL, "patch": side, "finish": middle(recipe.finish)})
+    curves = [_strengths_at(trial, key, setting, clean, work) for setting in settings.tolist()]
     found = []
     for name, want in wanted.items():
         curve = np.maximum.accumulate([max(strengths[name], 1e-6) for strengths in curves])
@@ -86,16 +96,30 @@ def _setting(recipe: Recipe) -> tuple[str, Range]:
     raise InputError(f"camera {camera.name} is set neither by ISO nor by gain; choose another")
 
 
+def middle(finish: Finish) -> Finish:
+    """Return a finish of the middles of a finish's ranges; clean is rendered."""
+    keys = ("luma", "chroma", "sharpen", "sharpen_radius", "resize")
+    own: dict[str, Any] = {key: sum(ends(getattr(finish, key))) / 2 for key in keys}
+    if finish.quality != "none":
+        own["quality"] = round(sum(ends(finish.quality)) / 2)
+    return finish.model_copy(update={**own, "target": "render"})
+
+
 def _strengths_at(
-    recipe: Recipe, key: str, setting: float, clean: Path, work: Path
+    trial: Recipe, key: str, setting: float, clean: Path, work: Path
 ) -> dict[str, float]:
-    one = recipe.model_copy(update={key: setting, "lazy": False, "per_image": 1})
+    """Return the strength of a recipe's noise on each picture, of two draws of it.
+
+    Their difference has twice the variance of noise about its mean; what the finish does to the
+    picture is in both.
+    """
+    one = trial.model_copy(update={key: setting})
     pipelines.synthesize(one, str(work), root=str(clean), overwrite=True)
     corpus = pipelines.open(work)
     found = {}
-    for number in corpus.valid.tolist():
-        sample = corpus[number]
-        name = corpus.images.names[int(sample.row["image"])].removesuffix(".png")
-        found[name] = strength(sample.arrays["clean"], sample.arrays["noisy"])
+    for number in corpus.valid.tolist()[::2]:
+        first, second = (corpus[number + draw] for draw in (0, 1))
+        name = corpus.images.names[int(first.row["image"])].removesuffix(".png")
+        found[name] = strength(first.arrays["noisy"], second.arrays["noisy"]) / np.sqrt(2)
     shutil.rmtree(work)
     return found

@@ -1,6 +1,6 @@
 """The rows of the bench: kinds of noise on the clean halves of the training pairs."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -25,8 +25,11 @@ WHITE, REAL = "awgn", "real"
 WHITEST = 255.0
 """Largest level of white noise that a training recipe takes."""
 
-LARGEST = 16
-"""Largest multiple of the training pairs' own range that is tried for white noise."""
+FIRST = 2
+"""Step at which white noise is tried first: the double of the pairs' own range."""
+
+DRAWS = 4
+"""Draws of the noise of each sample of a corpus whose clean pictures are means."""
 
 FITTED: Model = "heteroscedastic-covariance"
 
@@ -78,19 +81,19 @@ class Makers:
     preset: str
     seed: int
 
-    def candidates(self) -> Iterator[Row]:
-        """Yield white noise of the training pairs' own range, of twice that, and so on.
+    def white(self, step: int) -> Row | None:
+        """Return white noise of the training pairs' own range times the root of 2 to a power.
 
-        Noise with grain looks weaker than it is to a network that knows white noise alone.
+        None where that is below the pairs' own range or above what a recipe takes. Noise with
+        grain looks weaker than it is to a network that knows white noise alone.
         """
         low, high = min(self.strengths.values()), max(self.strengths.values())
-        multiple = 1
-        while multiple <= LARGEST and multiple * high <= WHITEST:
-            limits: Range = (round(multiple * low, 2), round(multiple * high, 2))
-            title = f"white noise, level {limits[0]:g} to {limits[1]:g}"
-            name, data = f"{WHITE}-{multiple}", str(self.halves.folder)
-            yield Row(name, title, data, {"awgn": limits}, {"awgn": limits})
-            multiple *= 2
+        multiple = 2 ** (step / 2)
+        if multiple < 1 or multiple * high > WHITEST:
+            return None
+        limits: Range = (round(multiple * low, 2), round(multiple * high, 2))
+        title = f"white noise, level {limits[0]:g} to {limits[1]:g}"
+        return Row(WHITE, title, str(self.halves.folder), {"awgn": limits}, {"awgn": limits})
 
     def others(self) -> list[Row]:
         """Return the other rows, made where they are not there yet."""
@@ -110,40 +113,38 @@ class Makers:
             noise = fit_pairs(self.pairs, FITTED).noise
             fitted_to = f"{self.pairs.where}: training scenes of the bench"
             noise_file.write(path, FITTED, noise, fitted_to, licence(self.pairs))
-        recipe = parse({**self._shared, "noise": str(path)}, FITTED)
-        return self._corpus(recipe, FITTED, "fitted levels, grain and channel covariance")
+        recipe = parse({**self._shared, "lazy": True, "noise": str(path)}, FITTED)
+        title = "fitted levels, grain and channel covariance"
+        return Row(FITTED, title, self._corpus(recipe, FITTED), {"renoise": True})
 
     def _physics(self) -> list[Row]:
-        data = {**presets.read(self.preset), **self._shared}
+        data = {**presets.read(self.preset), **self._shared, "draws": DRAWS}
         finish = data.pop("finish", None)
         if finish is None:
             raise InputError(f"preset '{self.preset}' has no finish; choose one that has")
-        plain = parse(data, f"preset {self.preset}")
-        # Clean halves of real pairs are finished already: what is learnt is the noise alone.
-        full = parse({**data, "finish": {**finish, "target": "finished"}}, f"preset {self.preset}")
+        # Clean halves of real pairs are means of many shots: noise goes with nothing in them.
         rows = []
-        for name, title, recipe in (
-            ("physics", "sensor noise, rendered", plain),
-            ("physics-finish", f"the same with the finish of {self.preset}", full),
+        for name, title, own in (
+            ("physics", "sensor noise, rendered", {}),
+            ("physics-finish", f"the same with the finish of {self.preset}", finish),
         ):
-            own = self._matched(recipe, name)
-            rows.append(self._corpus(own, name, title, levels.setting(own)))
+            whole = {**data, "finish": {**own, "target": "mean"}}
+            recipe = self._matched(parse(whole, f"preset {self.preset}"), name)
+            rows.append(Row(name, title, self._corpus(recipe, name), {}, levels.setting(recipe)))
         return rows
 
     def _matched(self, recipe: Recipe, name: str) -> Recipe:
         path = self.work / f"{name}.toml"
         if not path.exists():
-            trial = self.work / f"{name}.trial.zarr"
-            own = levels.matched(recipe, self.strengths, self.halves.clean, trial)
+            trial, halves = self.work / f"{name}.trial.zarr", self.halves
+            own = levels.matched(recipe, self.strengths, halves.clean, halves.whole, trial)
             write_text(path, own.to_toml())
         return read(path)
 
-    def _corpus(
-        self, recipe: Recipe, name: str, title: str, facts: Mapping[str, Any] | None = None
-    ) -> Row:
+    def _corpus(self, recipe: Recipe, name: str) -> str:
         out = str(self.work / f"{name}.zarr")
         pipelines.synthesize(recipe, out, root=str(self.halves.clean))
-        return Row(name, title, out, {"renoise": True}, facts or {})
+        return out
 
     @property
     def _shared(self) -> dict[str, Any]:
@@ -151,6 +152,5 @@ class Makers:
             "source": "folder",
             "patch": self.halves.side,
             "per_image": self.halves.per_image,
-            "lazy": True,
             "seed": self.seed,
         }

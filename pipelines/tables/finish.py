@@ -17,9 +17,10 @@ class Finish(Table):
     A range is drawn from uniformly, once a patch.
     """
 
-    target: Literal["render", "finished"] = Field(
+    target: Literal["render", "finished", "mean"] = Field(
         default="render",
-        description="What clean is: the rendering before all this (but resized), or after it.",
+        description="What clean is: the rendering before all this (but resized), or after it, or "
+        "the mean of many noisy pictures.",
     )
     luma: float | Range = Field(
         default=0.0,
@@ -85,7 +86,7 @@ class Finish(Table):
         ValueError
             One line.
         """
-        if not self.is_on:
+        if not (self.is_on or self.target == "mean"):
             return
         if stage not in ("srgb", "both"):
             raise ValueError(f"finish: stage '{stage}' ends before the tone curve; leave it away")

@@ -17,6 +17,7 @@ from noisegen.errors import InputError
 from noisegen.metrics import psnr
 from pipelines.pairs import open_pairs
 from pipelines.recipe import Recipe
+from pipelines.tables.finish import Finish
 
 ROWS = [
     "noisy", "blur or non-local means", "awgn", "heteroscedastic-covariance", "physics",
@@ -113,10 +114,19 @@ def test_the_camera_is_set_to_be_as_noisy(tmp_path):
         corpus = pipelines.open(tmp_path / name)
         arrays = corpus[corpus.images.names.index(f"{name}.png")].arrays
         wanted[name] = levels.strength(arrays["clean"], arrays["noisy"])
-    found = levels.matched(recipe, wanted, tmp_path / "clean", tmp_path / "trial")
+    found = levels.matched(recipe, wanted, tmp_path / "clean", 96, tmp_path / "trial")
+    assert (found.patch, found.draws, found.finish) == (96, 1, recipe.finish)
     # Figures of the camera scatter by a quarter about their regressions, at both ends by turns.
     assert levels.setting(found).keys() == {"gain"}
     np.testing.assert_allclose(np.log(found.gain), np.log((3, 12)), atol=0.5)
+
+
+def test_strengths_are_matched_with_a_finish_in_the_middle():
+    finish = Finish(luma=(2, 6), chroma=(1, 2), sharpen=0.4, quality=(90, 96), target="mean")
+    own = levels.middle(finish)
+    assert (own.luma, own.chroma, own.sharpen, own.resize) == (4, 1.5, 0.4, 1)
+    assert (own.quality, own.target) == (93, "render")
+    assert levels.middle(Finish(target="mean")) == Finish()
 
 
 def test_an_oracle_is_above_the_noisy_picture():
@@ -161,8 +171,8 @@ def test_the_whole_bench(results):
     chosen = found["chosen_on_training_pairs"]
     low, high = chosen["awgn"]["awgn"]
     assert 0 < low < high
-    best = max(chosen["awgn"]["tried"], key=lambda each: each["train_psnr"])
-    assert best["awgn"] == [low, high]
+    tried = {tuple(each["awgn"]): each["train_psnr"] for each in chosen["awgn"]["tried"]}
+    assert tried[low, high] == max(tried.values())
     assert chosen["physics"]["gain"][0] < chosen["physics"]["gain"][1]
     assert "camera left out: B (4 pictures of 2 scenes)" in printed
     for name in ROWS:
@@ -190,17 +200,31 @@ def test_only_the_noise_differs(results):
         path.parent.name: set(path.read_text().splitlines())
         for path in out.with_suffix(".work").glob("runs/*-0/recipe.toml")
     }
-    tried = json.loads(out.read_text())["chosen_on_training_pairs"]["awgn"]["tried"]
-    assert len(recipes) == len(ROWS[2:]) + len(tried), "one a row, and one for each range tried"
-    psnrs = [each["train_psnr"] for each in tried]
-    assert psnrs[:-1] == sorted(psnrs[:-1]), "doubled for as long as it does better"
-    assert all(
-        each["awgn"][1] == pytest.approx(tried[0]["awgn"][1] * 2**i, rel=0.01)
-        for i, each in enumerate(tried)
-    )
+    trials = {name: recipes.pop(name) for name in list(recipes) if name.endswith("-trial-0")}
+    assert sorted(recipes) == sorted(f"{row}-0" for row in ROWS[2:])
     for name, lines in recipes.items():
         differing = {line.partition(" ")[0] for line in recipes["real-0"] ^ lines}
-        assert differing <= {"awgn", "renoise"}, name
+        assert differing <= {"awgn"} | ({"renoise"} if name == f"{ROWS[3]}-0" else set()), name
+    tried = json.loads(out.read_text())["chosen_on_training_pairs"]["awgn"]["tried"]
+    assert len(trials) == len(tried) >= 3
+    assert all("iterations = 1" in lines for lines in trials.values()), "half of two"
+
+
+def test_the_range_of_white_noise_is_climbed_to(results):
+    out, _ = results
+    chosen = json.loads(out.read_text())["chosen_on_training_pairs"]["awgn"]
+    own = levels.strengths(open_pairs(out.with_suffix(".work") / "train"))
+
+    def step(limits):
+        return 2 * np.log2(limits[1] / max(own.values()))
+
+    steps = [step(each["awgn"]) for each in chosen["tried"]]
+    np.testing.assert_allclose(steps, np.arange(round(steps[0]), round(steps[-1]) + 1), atol=0.02)
+    assert {2, 3} <= {round(step) for step in steps}
+    best = round(step(chosen["awgn"]))
+    # Both its neighbours were tried, but where there is none.
+    assert best == 0 or best - 1 >= round(steps[0])
+    assert best + 1 <= round(steps[-1]) or 2 ** ((best + 1) / 2) * max(own.values()) > 255
 
 
 REFUSED = [

@@ -1,5 +1,6 @@
 """A sample with a finish is the crop of its finished frame; what is drawn is recorded."""
 
+import cv2
 import numpy as np
 import pytest
 
@@ -9,8 +10,9 @@ from noisegen.errors import InputError, RecipeError
 from noisegen.isp.bulk import render
 from noisegen.isp.finish import finish
 from noisegen.isp.parameters import SUBSAMPLINGS, FinishParameters
+from noisegen.random import DRAWS
 from pipelines import finishing, materialize, recipe
-from pipelines.develop import isp_parameters
+from pipelines.develop import SHOTS, isp_parameters
 from pipelines.frame import frame
 from pipelines.job import Batch
 from pipelines.measure import noise_curves
@@ -23,6 +25,7 @@ TABLES = {
     "sharpened": {"sharpen": (0.3, 1.0), "sharpen_radius": (0.5, 1.5), "target": "finished"},
     "shrunk": {"resize": (1.0, 2.3)},
     "jpeg": {"quality": (60, 98), "subsampling": ["4:4:4", "4:2:2", "4:2:0"]},
+    "mean": {"luma": (1.0, 3.0), "chroma": 1.0, "quality": 97, "target": "mean"},
     "all": {
         "luma": 1.0, "chroma": 2.0, "sharpen": 0.5, "resize": (1.2, 1.8), "quality": 90,
         "target": "finished",
@@ -50,10 +53,9 @@ def test_a_sample_is_the_crop_of_the_finished_frame(small, table):
         found = finishing.parameters_of(row, made, isp_parameters(row, made.demosaic, made.gamma))
         before = FinishParameters(resize=found.resize)
         clean = found if made.finish.target == "finished" else before
-        mosaics = {
-            "noisy": (noisy, found),
-            "clean": (tile, clean),
-        }
+        mosaics = {"noisy": (noisy, found)}
+        if made.finish.target != "mean":
+            mosaics["clean"] = (tile, clean)
         top, left, *_ = finishing.window(int(row["y"]), int(row["x"]), 48, found.resize)
         for name, (mosaic, parameters) in mosaics.items():
             rendered = render(
@@ -155,6 +157,49 @@ def test_measured_noise_of_shrunk_patches_is_the_models(made, lazy):
         assert curve.ratio == pytest.approx(1, abs=0.2), curve
 
 
+@pytest.mark.parametrize("table", [{"target": "mean"}, TABLES["mean"]], ids=["render", "finish"])
+def test_clean_is_the_mean_of_noisy_pictures_that_no_sample_is(made, table):
+    corpus = made(finish=table, draws=2, lazy=True)
+    for number in corpus.valid[:4].tolist():
+        sample, patch = corpus[number], number // 2
+        tile, row = corpus.reader("raw_clean")[patch], sample.row.copy()
+        shots = []
+        for shot in range(SHOTS):
+            row["draw"] = DRAWS - 1 - shot
+            shots.append(corpus.developer.sample(row, tile, corpus.window(row))["noisy"])
+        mean = np.mean(shots, axis=0)
+        assert np.abs(sample.arrays["clean"] - mean).max() <= 0.5
+        np.testing.assert_array_equal(sample.arrays["clean"], corpus[number ^ 1].arrays["clean"])
+        assert not any(np.array_equal(sample.arrays["noisy"], shot) for shot in shots)
+
+
+def test_noise_about_the_mean_does_not_go_with_detail(tmp_path):
+    """Noise reduction treats a noisy picture's detail otherwise than a clean one's."""
+    rng = np.random.default_rng(0)
+    texture = cv2.GaussianBlur(rng.normal(0, 60, (128, 128)), (0, 0), 1.0)
+    picture = np.uint8(np.clip(100 + texture[..., None] * np.ones(3), 0, 255))
+    (tmp_path / "p").mkdir()
+    cv2.imwrite(str(tmp_path / "p" / "p.png"), picture)
+    detail = picture - cv2.GaussianBlur(picture.astype(float), (0, 0), 1.5)
+    slopes = {}
+    for target in ("finished", "mean"):
+        made = recipe.parse(
+            {"source": "folder", "patch": 128, "per_image": 1, "draws": 16, "iso": 1600.0,
+             "finish": {"luma": 5.0, "target": target}}
+        )  # fmt: skip
+        pipelines.synthesize(made, str(tmp_path / target), root=str(tmp_path / "p"))
+        corpus, own = pipelines.open(tmp_path / target), []
+        for number in range(16):
+            arrays = corpus[number].arrays
+            noise = arrays["noisy"].astype(float) - arrays["clean"]
+            own.append((noise * detail).sum() / (detail**2).sum())
+        slopes[target] = np.mean(own), np.std(own, ddof=1) / np.sqrt(16)
+    # The mean has an error of its own, that of 32 draws: half the variance of the mean of 16.
+    z = {target: abs(slope) / (error * 1.5**0.5) for target, (slope, error) in slopes.items()}
+    assert z["finished"] > 10
+    assert z["mean"] < 5, "false alarm: 2e-4 with 15 degrees of freedom"
+
+
 @pytest.mark.parametrize(
     ("data", "line"),
     [
@@ -168,11 +213,16 @@ def test_measured_noise_of_shrunk_patches_is_the_models(made, lazy):
         ({"finish": {"subsampling": []}}, "finish.subsampling: "),
         ({"finish": {"jpeg": 90}}, "unknown key 'finish.jpeg'"),
         ({"finish": {"target": "finished"}}, "finish.target: nothing is finished here"),
+        ({"stage": "raw", "finish": {"target": "mean"}}, "finish: stage 'raw' ends before"),
         ({"stage": "raw", "finish": {"luma": 1}}, "finish: stage 'raw' ends before"),
         ({"stage": "linear", "finish": {"luma": 1}}, "finish: stage 'linear' ends before"),
         ({"stage": "both", "finish": {"resize": 2}}, "finish.resize: stage 'both' stores"),
         ({"bits": 16, "finish": {"quality": 90}}, "finish.quality: a JPEG has 8 bits"),
         ({"border": "published", "finish": {"luma": 1}}, "finish: border 'published' renders"),
+        (
+            {"dark_frames": {"a.dng": "0" * 64}, "finish": {"target": "mean"}},
+            "finish.target: a patch has one dark frame",
+        ),
     ],
 )  # fmt: skip
 def test_what_does_not_hold_together_is_refused_in_one_line(data, line):
