@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from typing import Annotated, Any, ClassVar
 
 from pydantic import BeforeValidator, ConfigDict, Field, ValidationError
-from torch import nn
+from torch import Tensor, nn
 
 from noisegen.errors import RecipeError
 from pipelines.tables import Table, first_problem
@@ -35,6 +35,8 @@ Counts = Annotated[tuple[Annotated[int, Field(ge=1)], ...], BeforeValidator(_cou
 class Denoiser(nn.Module):
     """A network that takes noise off pictures: (N, C, H, W) in, the same shape out, in [0, 1].
 
+    It may return more, as a NamedTuple whose first is the restored picture (:func:`picture_of`).
+
     Attributes
     ----------
     multiple
@@ -42,6 +44,12 @@ class Denoiser(nn.Module):
     """
 
     multiple: ClassVar[int] = 1
+
+
+def picture_of(outputs: Any) -> Tensor:
+    """Return the restored picture among what a network returned."""
+    found: Tensor = outputs if isinstance(outputs, Tensor) else outputs[0]
+    return found
 
 
 def _one_picture(options: Any, height: int, width: int) -> tuple[tuple[int, ...], ...]:
@@ -78,6 +86,13 @@ class ModelEntry:
     derived
         Regular expressions of names that published state dicts hold beside the weights, and that
         follow from the architecture: they are left aside.
+    loss
+        ``loss(network, outputs, batch)`` returns the (n,) loss of each sample, of what the network
+        returned and the batch's tensors by name; without it the recipe's is taken, of the picture.
+    develop
+        ``develop(network, *inputs)`` returns the picture of mosaics as the network makes it. Where
+        there is one, the network is trained on mosaics: its inputs, the first of which is a mosaic,
+        are those of :func:`denoisers.training.mosaics.prepared`.
     """
 
     name: str
@@ -92,6 +107,8 @@ class ModelEntry:
     inputs: tuple[str, ...] = field(default=("noisy",))
     shapes: Callable[[Any, int, int], tuple[tuple[int, ...], ...]] = _one_picture
     derived: tuple[str, ...] = ()
+    loss: Callable[[Any, Any, Mapping[str, Tensor]], Tensor] | None = None
+    develop: Callable[..., Tensor] | None = None
 
     def check(self, options: Mapping[str, Any]) -> Options:
         """Return the options as a value, what is not there at its default.

@@ -55,6 +55,9 @@ class Stream(IntEnum):
     AWGN = 23
     HELD_OUT_AWGN = 24
     PARITY = 25
+    DROPOUT = 26
+    MOSAIC = 27
+    HELD_OUT_MOSAIC = 28
     REALISM = 30
     STRENGTH = 32
     FINISH = 40

@@ -12,6 +12,6 @@ and the batch's number alone: not of the number of workers, nor of what was read
 from denoisers.data.dataset import Cut, Dataset
 from denoisers.data.loader import Batch, Loader
 from denoisers.data.mixture import Mixture
-from denoisers.data.open import open_data
+from denoisers.data.open import open_data, open_mosaics
 
-__all__ = ["Batch", "Cut", "Dataset", "Loader", "Mixture", "open_data"]
+__all__ = ["Batch", "Cut", "Dataset", "Loader", "Mixture", "open_data", "open_mosaics"]

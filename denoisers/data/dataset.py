@@ -105,6 +105,10 @@ class Dataset(ABC):
             If a picture is smaller than the patch.
         """
 
+    def parameters(self, cut: Cut) -> Arrays:
+        """Return (n, …) numbers that go with what :meth:`read` returns; pictures have none."""
+        return {}
+
     @abstractmethod
     def whole(self, sample: int) -> Arrays:
         """Return the whole pictures of a sample, (H, W, C)."""

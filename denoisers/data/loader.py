@@ -8,7 +8,7 @@ asked for.
 from collections import deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import Executor, Future, ProcessPoolExecutor, ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from multiprocessing import get_context
 
 import numpy as np
@@ -38,12 +38,15 @@ class Batch:
         (n,) number in [0, 1) of each item, from which the strength of its noise follows.
     items
         (n, 3) epoch, data set and sample of each item.
+    parameters
+        (n, …) numbers that go with the pictures, by name.
     """
 
     number: int
     arrays: Arrays
     noise: npt.NDArray[np.float64]
     items: Numbers
+    parameters: Arrays = field(default_factory=dict)
 
 
 class Loader:
@@ -111,7 +114,8 @@ class Loader:
             which, samples, visits[now] = self.mixture.items(self.seed, epoch, index[now])
             items[now] = np.column_stack((np.full(len(which), epoch), which, samples))
             drawn[now] = uniforms(self.seed, epoch, index[now])
-        return Batch(number, self._read(items, visits, drawn), drawn[:, 3], items)
+        arrays, parameters = self._read(items, visits, drawn)
+        return Batch(number, arrays, drawn[:, 3], items, parameters)
 
     def batches(
         self, start: int = 0, *, workers: int = 0, processes: bool = False
@@ -157,21 +161,24 @@ class Loader:
         )
         return f"batch {batch.number} of seed {self.seed} (epoch {batch.items[0, 0]}): {samples}"
 
-    def _read(self, items: Numbers, visits: Numbers, drawn: npt.NDArray[np.float64]) -> Arrays:
-        parts: list[tuple[npt.NDArray[np.intp], Arrays]] = []
+    def _read(
+        self, items: Numbers, visits: Numbers, drawn: npt.NDArray[np.float64]
+    ) -> tuple[Arrays, Arrays]:
+        parts: list[tuple[npt.NDArray[np.intp], Arrays, Arrays]] = []
         for number in np.unique(items[:, 1]).tolist():
             (of_data,) = np.nonzero(items[:, 1] == number)
-            allowed = self._turns[number]
+            allowed, data = self._turns[number], self.mixture.datasets[number]
             turns = allowed[(drawn[of_data, 2] * len(allowed)).astype(np.int64)]
             cut = Cut(items[of_data, 2], visits[of_data], self.patch, drawn[of_data, :2], turns)
-            parts.append((of_data, self.mixture.datasets[number].read(cut)))
+            parts.append((of_data, data.read(cut), data.parameters(cut)))
+        _, pictures, numbers = parts[0]
         if len(parts) == 1:
-            return parts[0][1]
-        order = np.argsort(np.concatenate([of_data for of_data, _ in parts]))
+            return pictures, numbers
+        order = np.argsort(np.concatenate([of_data for of_data, _, _ in parts]))
         return {
-            name: stacked([picture for _, part in parts for picture in part[name]])[order]
-            for name in parts[0][1]
-        }
+            name: stacked([picture for _, part, _ in parts for picture in part[name]])[order]
+            for name in pictures
+        }, {name: np.concatenate([part[name] for _, _, part in parts])[order] for name in numbers}
 
 
 class _Worker:

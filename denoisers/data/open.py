@@ -4,6 +4,7 @@ from catalogs.sources.roots import Root
 from denoisers.data.corpora import CorpusData, StoredData
 from denoisers.data.dataset import Dataset
 from denoisers.data.developed import DevelopedData
+from denoisers.data.mosaics import MosaicData
 from denoisers.data.pictures import of_pairs, open_pictures
 from noisegen.errors import InputError, MissingDataError
 from pipelines.corpus import Corpus
@@ -50,6 +51,32 @@ def open_data(
             "name halves of pairs X_noisy and X_clean"
         )
     return found
+
+
+def open_mosaics(path: str, *, noisy: bool) -> MosaicData:
+    """Open a corpus for its mosaics.
+
+    Parameters
+    ----------
+    path
+        A folder or an fsspec URL.
+    noisy
+        Whether the corpus's own noisy mosaics are wanted.
+
+    Raises
+    ------
+    MissingDataError
+        If nothing is there, or no corpus.
+    CorpusMismatchError, DamagedCorpusError, InputError
+        As :class:`pipelines.Corpus` and :class:`denoisers.data.mosaics.MosaicData`.
+    """
+    root = Root(path)
+    if not root.has("zarr.json"):
+        raise MissingDataError(
+            f"{root.url}: no corpus of mosaics there; make one of raws or pictures with noisegen "
+            "synthesize --stage raw"
+        )
+    return MosaicData(Corpus(path), noisy=noisy)
 
 
 def open_corpus(corpus: Corpus, names: tuple[str, ...], *, renoise: bool = False) -> CorpusData:

@@ -108,7 +108,7 @@ def turn_places(
     rows["shading_centre"][swapped] = rows["shading_centre"][swapped][:, ::-1]
     for name in ("black", "shot", "read", "bias"):
         rows[name][swapped] = rows[name][swapped][:, [0, 3, 2, 1]]
-    rows["cfa"] = _TURNED_PHASES[turns, rows["cfa"]]
+    rows["cfa"] = TURNED_PHASES[turns, rows["cfa"]]
     out = np.empty_like(tiles)
     places = zip(rows["y"].tolist(), rows["x"].tolist(), sizes.tolist(), strict=True)
     for tile, turn, (y, x, (height, width)), turned_tile in zip(
@@ -119,9 +119,10 @@ def turn_places(
     return out
 
 
-_TURNED_PHASES = np.array(
+TURNED_PHASES = np.array(
     [[PHASES.index(from_planes(turned(planes(phase), turn))) for phase in PHASES] for turn in ALL]
 )
+"""(turn, phase): the code of the phase that a mosaic of even sides has after a turn."""
 
 
 def turns_of(corpus: Corpus, *, noisy: bool = True) -> Turns:

@@ -8,6 +8,7 @@ References
 R. Li et al., "DualDn: Dual-domain Denoising via Differentiable ISP", ECCV 2024.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any, ClassVar, Literal, NamedTuple, Self
 
@@ -24,10 +25,11 @@ from noisegen.isp.color import Reference
 from noisegen.isp.packed import Border
 from noisegen.isp.parameters import Demosaic, Gamma
 from noisegen.isp.pipeline import Cfa
+from noisegen.sensor.formulas import MAP_FLOOR
 from pipelines.tables import first_problem
 
-FLOOR = 1e-7
-"""Smallest variance that a noise map shows: below K = 1e-3 it hides the read noise."""
+INPUTS = ("raw_noisy", "shot", "read", "white_balance", "cam_to_xyz", "alpha")
+"""What the networks take, by the names of a batch's tensors."""
 
 Domain = Literal["dual", "raw", "srgb"]
 
@@ -186,27 +188,30 @@ class Shot(NamedTuple):
     cfa: Cfa = "RGGB"
 
     def noise_map(self, mosaic: Tensor) -> Tensor:
-        """Return the standard deviation of the noise of each value of (B, C, H, W)."""
+        """Return the standard deviation of the noise of each value of (B, C, H, W).
+
+        Its floor hides the read noise below K = 1e-3.
+        """
         shot, read = (level.view(-1, 1, 1, 1) for level in (self.shot, self.read))
-        return (shot * mosaic + read).clamp_min(FLOOR).sqrt()
+        return (shot * mosaic + read).clamp_min(MAP_FLOOR).sqrt()
 
 
 class Restored(NamedTuple):
-    """What a network returns: (B, 1, H, W) mosaics and (B, 3, H, W) pictures, not clipped."""
+    """What a network returns: (B, 3, H, W) pictures and (B, 1, H, W) mosaics, not clipped."""
 
-    mosaic: Tensor
     picture: Tensor
+    mosaic: Tensor
 
 
-def differences(restored: Restored, mosaic: Tensor, picture: Tensor) -> Restored:
-    """Return the mean absolute difference of each mosaic and each picture, (B,) both.
+def differences(restored: Restored, clean: Restored) -> Restored:
+    """Return the mean absolute difference of each picture and each mosaic, (B,) both.
 
     Neither side is clipped: colours beyond sRGB count as far as they are off.
     """
     return Restored(
         *(
             (ours - wanted).abs().flatten(1).mean(1)
-            for ours, wanted in zip(restored, (mosaic, picture), strict=True)
+            for ours, wanted in zip(restored, clean, strict=True)
         )
     )
 
@@ -230,13 +235,15 @@ class Developing(Denoiser):
     ----------
     isp
         The ISP inside.
+    domain
+        Where it takes noise off.
     """
 
     multiple: ClassVar[int] = 16
 
     def __init__(self, options: DualDnOptions) -> None:
         super().__init__()
-        self.isp = options.isp
+        self.isp, self.domain = options.isp, options.domain
         self.noise_map = bool(options.noise_map)
 
     def develop(self, mosaic: Tensor, shot: Shot) -> Tensor:
@@ -263,7 +270,7 @@ class Developing(Denoiser):
         alpha: Tensor,
         cfa: Cfa = "RGGB",
     ) -> Restored:
-        """Return denoised mosaics and their pictures.
+        """Return denoised pictures and mosaics.
 
         Parameters
         ----------
@@ -300,12 +307,13 @@ class DualDn(Developing):
         super().__init__(options)
         width = options.of_backbone["width"]
         ends, maps = options.ends_bias, 1 + self.noise_map
-        # With noise maps the first convolutions are idle; published weights have them.
         self.conv_in1 = nn.Conv2d(4 * maps, width, 1, bias=ends)
         self.conv_out1 = _last(width, 4, ends)
         self.conv_in2 = nn.Conv2d(3 * maps, width, 1, bias=ends)
         self.conv_out2 = _last(width, 3, ends)
         if self.noise_map:
+            for idle in (self.conv_in1, self.conv_in2):  # published weights have them all the same
+                idle.requires_grad_(False)
             self.nm_fuse1 = _Fusion(4, width, options.fusion_bias)
             self.nm_fuse2 = _Fusion(3, width, options.fusion_bias)
         self.backbone1 = _backbone(options)
@@ -315,7 +323,7 @@ class DualDn(Developing):
         """See :meth:`forward`."""
         mosaic = self.first(noisy, shot)
         picture = self.develop(mosaic, shot)
-        return Restored(mosaic, self.second(picture, self.rendered_map(noisy, shot)))
+        return Restored(self.second(picture, self.rendered_map(noisy, shot)), mosaic)
 
     def first(self, noisy: Tensor, shot: Shot) -> Tensor:
         """Return the denoised mosaics, (B, 1, H, W)."""
@@ -362,6 +370,7 @@ class RawDn(Developing):
         self.conv_in = nn.Conv2d(4, width, 1, bias=options.ends_bias)
         self.conv_out = _last(width, 4, options.ends_bias)
         self.nm_fuse = _Fusion(4, width, options.fusion_bias)
+        (self.conv_in if self.noise_map else self.nm_fuse).requires_grad_(False)  # idle
         self.backbone = _backbone(options)
 
     def restore(self, noisy: Tensor, shot: Shot) -> Restored:
@@ -372,7 +381,7 @@ class RawDn(Developing):
         else:
             features = self.conv_in(packed)
         mosaic = pixel_shuffle(_added(self.conv_out(self.backbone(features)), packed), 2)
-        return Restored(mosaic, self.develop(mosaic, shot))
+        return Restored(self.develop(mosaic, shot), mosaic)
 
 
 class SrgbDn(Developing):
@@ -395,7 +404,34 @@ class SrgbDn(Developing):
         """See :meth:`forward`."""
         picture = self.develop(noisy, shot)
         features = self.backbone(self.conv_in(picture))
-        return Restored(noisy, _added(self.conv_out(features), picture))
+        return Restored(_added(self.conv_out(features), picture), noisy)
+
+
+def develop(network: Developing, mosaic: Tensor, *shot: Tensor) -> Tensor:
+    """Return (B, 3, H, W) pictures of mosaics by a network's own ISP; ``shot`` as :class:`Shot`."""
+    return network.develop(mosaic, Shot(*shot))
+
+
+def loss(network: Developing, restored: Restored, batch: Mapping[str, Tensor]) -> Tensor:
+    """Return the (n,) loss of each sample: what is off in the mosaic, the picture, or both.
+
+    Both count in domain dual, in the others that which is restored there. The clean picture is the
+    clean mosaic's, by the network's own ISP.
+
+    Parameters
+    ----------
+    network, restored
+        And what it returned.
+    batch
+        Of :func:`denoisers.training.mosaics.prepared`.
+    """
+    clean = batch["raw_clean"]
+    with torch.no_grad():
+        picture = develop(network, clean, *(batch[name] for name in INPUTS[1:]))
+    off = differences(restored, Restored(picture, clean))
+    return {"dual": off.picture + off.mosaic, "raw": off.mosaic, "srgb": off.picture}[
+        network.domain
+    ]
 
 
 def infer(shapes: Shapes) -> dict[str, Any]:
@@ -483,7 +519,9 @@ ENTRY = ModelEntry(
     },
     keys=_keys(),
     infer=infer,
-    inputs=("raw_noisy", "shot", "read", "white_balance", "cam_to_xyz", "alpha"),
+    inputs=INPUTS,
     shapes=_shapes,
     derived=prefixed(r"backbone[12]?\.", FAMILIES["swinir"].derived),
+    loss=loss,
+    develop=develop,
 )

@@ -1,8 +1,9 @@
 """Named training recipes, one TOML file each.
 
-``MODEL-small`` is what a network is trained by on a CPU if nothing is said. On a GPU it is the
-published recipe: ``MODEL-real`` for data that has noise already, ``MODEL-rgb`` for clean pictures,
-``MODEL`` where there is but one.
+``MODEL-small`` is what a network is trained by on a CPU if nothing is said, and where a backbone is
+named ``MODEL-BACKBONE-small``. On a GPU it is the published recipe: ``MODEL-real`` for data that
+has noise already, ``MODEL-rgb`` for clean pictures, ``MODEL`` where there is but one, and the small
+one where none is published.
 """
 
 import tomllib
@@ -36,7 +37,7 @@ def read(name: str) -> dict[str, Any]:
     return {"preset": name, **tomllib.loads(text)}
 
 
-def default(model: str, *, gpu: bool, awgn: bool) -> str | None:
+def default(model: str, *, gpu: bool, awgn: bool, backbone: str | None = None) -> str | None:
     """Return the preset that a network is trained by if none is named.
 
     Parameters
@@ -47,7 +48,11 @@ def default(model: str, *, gpu: bool, awgn: bool) -> str | None:
         Whether it is trained on a GPU.
     awgn
         Whether the noise is white and put on clean pictures, not that of the data.
+    backbone
+        That was named, if any was.
     """
     published = (f"{model}-rgb",) if awgn else (f"{model}-real",)
-    wanted = (*published, model) if gpu else (f"{model}-small", model, *published)
+    small = (f"{model}-{backbone}-small",) if backbone else ()
+    small = (*small, f"{model}-small")
+    wanted = (*published, model, *small) if gpu else (*small, model, *published)
     return next((name for name in wanted if name in names()), None)

@@ -13,8 +13,8 @@ import numpy.typing as npt
 import torch
 from torch import nn
 
-import denoisers
 from denoisers import card as cards
+from denoisers.base import ModelEntry
 from denoisers.data import Loader
 from denoisers.storage import write_whole
 from denoisers.training.journal import EVERY, Journal
@@ -62,8 +62,8 @@ class Loop:
     ----------
     recipe, folder, workers, processes, compiled, told
         As there.
-    inputs
-        Pictures that the network takes.
+    page
+        The network's.
     loader
         Gives this rank's batches.
     held_out
@@ -75,7 +75,7 @@ class Loop:
     """
 
     recipe: Training
-    inputs: tuple[str, ...]
+    page: ModelEntry
     folder: Path
     loader: Loader
     held_out: HeldOut | None
@@ -100,7 +100,7 @@ class Loop:
             network = self._network(state)
             for batch in islice(batches, recipe.iterations - state.iteration):
                 try:
-                    loss = step(state, network, batch, recipe, self.inputs, self.ranks.rank)
+                    loss = step(state, network, batch, recipe, self.page, self.ranks.rank)
                 except DivergedError as error:
                     raise DivergedError(
                         f"{error}, on {self.loader.address(batch)}; look at these samples, or "
@@ -166,7 +166,7 @@ class Loop:
         return scores
 
     def _card(self, state: State, scores: Scores | None) -> cards.Card:
-        page = denoisers.entry(self.recipe.model)
+        page = self.page
         metrics = {"iterations": float(state.iteration)}
         if scores is not None:
             metrics |= {"held-out PSNR dB": scores.psnr, "held-out SSIM": scores.ssim}

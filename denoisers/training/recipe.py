@@ -12,6 +12,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import Field, ValidationError, model_validator
 
 from noisegen.errors import MissingDataError, RecipeError
+from noisegen.sensor.sampling import DUALDN_CAMERAS
 from pipelines.tables import Range, Table, check_range, ends, first_problem, to_toml
 
 Count = Annotated[int, Field(ge=1)]
@@ -38,13 +39,21 @@ class Optimiser(Table):
 class Schedule(Table):
     """How the learning rate goes on, in iterations."""
 
-    name: Literal["constant", "step", "cosine"] = Field(default="cosine", description="Its shape.")
+    name: Literal["constant", "step", "milestones", "cosine"] = Field(
+        default="cosine", description="Its shape."
+    )
     warmup: Annotated[int, Field(ge=0)] = Field(
         default=0, description="Iterations of rising; with hold, in steps of that many."
     )
     every: Count = Field(default=200_000, description="step: iterations between two halvings.")
     factor: Annotated[float, Field(gt=0, le=1)] = Field(
-        default=0.5, description="step: its factor."
+        default=0.5, description="step, milestones: its factor."
+    )
+    milestones: tuple[Count, ...] = Field(
+        default=(), description="milestones: iterations that begin with a lower rate."
+    )
+    start: Annotated[int, Field(ge=0)] = Field(
+        default=0, description="cosine: iterations before it begins to fall, warm-up included."
     )
     minimum: Annotated[float, Field(ge=0)] = Field(
         default=0.0, description="cosine: where it ends."
@@ -73,13 +82,41 @@ class Validation(Table):
     )
 
 
+class Mosaics(Table):
+    """Noise and tone of networks that are trained on mosaics; DualDn's where nothing is said."""
+
+    levels: Literal["drawn", "recorded"] = Field(
+        default="drawn",
+        description="Of noise drawn anew: drawn from the prior below, or as the corpus records.",
+    )
+    noise: Literal["poisson-gaussian", "heteroscedastic"] = Field(
+        default="poisson-gaussian", description="Law of noise drawn anew."
+    )
+    shot: float | Range = Field(
+        default=(2e-4, 2e-2),
+        description="K, from whose range it is drawn log-uniformly: the variance is K x + S.",
+    )
+    camera: str = Field(
+        default="SonyA7S2", description="Line of S over K (noisegen.sensor.sampling)."
+    )
+    alpha: float | Range = Field(default=(0.0, 1.0), description="Strength of the tone curve.")
+
+    @model_validator(mode="after")
+    def _ranges(self) -> Self:
+        check_range("shot", self.shot, 0.0, 1.0, open_low=True)
+        check_range("alpha", self.alpha, -1.0, 1.0)
+        if self.camera not in DUALDN_CAMERAS:
+            raise ValueError(f"camera: no line of {self.camera}; {', '.join(DUALDN_CAMERAS)}")
+        return self
+
+
 class Training(Table):
     """How a network is trained."""
 
     schema_version: Literal[1] = Field(1, alias="schema", description="Version of the recipe.")
     preset: str | None = Field(None, description="Preset that it starts from.")
     model: str = Field(description="Network (denoisers.names()).")
-    options: dict[str, bool | int | float | str] = Field(
+    options: dict[str, bool | int | float | str | tuple[Count, ...]] = Field(
         default_factory=dict, description="Its options."
     )
     iterations: Count = Field(description="Updates of the weights.")
@@ -105,6 +142,11 @@ class Training(Table):
         description="What the network computes in; weights stay float32. auto: bfloat16 where the "
         "processor has instructions for it; a run records what it was.",
     )
+    recompute: bool = Field(
+        False,
+        description="Compute blocks again for the gradient instead of keeping what is in them.",
+    )
+    mosaics: Mosaics | None = Field(None, description="Noise and tone of training on mosaics.")
     optimiser: Optimiser = Field(Optimiser(), description="How weights are updated.")
     schedule: Schedule = Field(Schedule(), description="How the learning rate goes on.")
     mixup: Mixup = Field(Mixup(), description="Mixing of samples.")
@@ -118,6 +160,8 @@ class Training(Table):
             raise ValueError("awgn: noise of 0 leaves nothing to learn")
         if self.awgn is not None and self.renoise:
             raise ValueError("awgn, renoise: white noise or the corpus's own, not both")
+        if self.mosaics is not None and (self.awgn is not None or self.mixup.alpha):
+            raise ValueError("mosaics: neither awgn nor mixup goes with mosaics")
         if self.batch % self.accumulate:
             raise ValueError(
                 f"accumulate: {self.accumulate} parts do not divide a batch of {self.batch}"

@@ -22,17 +22,18 @@ from typing import Any
 
 import denoisers
 from denoisers.base import ModelEntry
-from denoisers.data import Dataset, Loader, Mixture, open_data
+from denoisers.data import Dataset, Loader, Mixture, open_data, open_mosaics
 from denoisers.data.corpora import CorpusData
 from denoisers.data.grey import GreyData
 from denoisers.training import folder as folders
 from denoisers.training.loop import Loop, Progress, Result
+from denoisers.training.mosaics import HeldOutMosaics
 from denoisers.training.precision import settled
 from denoisers.training.ranks import chosen, joined
 from denoisers.training.recipe import Training
 from denoisers.training.state import State
 from denoisers.training.validation import HeldOut
-from noisegen.errors import CorpusMismatchError, InputError
+from noisegen.errors import CorpusMismatchError, InputError, RecipeError
 from pipelines.pairs import SRGB_STAGES
 
 Data = Sequence[tuple[str, float]]
@@ -120,7 +121,7 @@ class Run:
                 state.load(self.folder / "resume.pt")
             loop = Loop(
                 recipe=recipe,
-                inputs=page.inputs,
+                page=page,
                 folder=self.folder,
                 loader=loader,
                 held_out=held_out,
@@ -136,6 +137,10 @@ class Run:
 
     def _open(self, page: ModelEntry) -> tuple[Mixture, HeldOut | None]:
         recipe = self.recipe
+        if page.develop is not None:
+            return self._open_mosaics(page)
+        if recipe.mosaics is not None:
+            raise RecipeError(f"mosaics: {page.name} is trained on pictures")
         channels = getattr(page.check(recipe.options), "channels", 3)
         names = ("clean",) if recipe.awgn is not None else ("clean", *page.inputs)
         opened = [
@@ -147,6 +152,18 @@ class Run:
             return mixture, HeldOut(held, recipe, page.inputs)
         mixture, rest = mixture.held_out()
         return mixture, HeldOut(rest, recipe, page.inputs) if rest else None
+
+    def _open_mosaics(self, page: ModelEntry) -> tuple[Mixture, HeldOut | None]:
+        recipe, stored = self.recipe, not self.recipe.renoise
+        if recipe.awgn is not None or recipe.mixup.alpha:
+            raise RecipeError(f"awgn, mixup: {page.name} is trained on mosaics, with neither")
+        opened = [open_mosaics(path, noisy=stored) for path, _ in self.data]
+        mixture = Mixture(opened, [weight for _, weight in self.data])
+        if self.val is not None:
+            held = Mixture([open_mosaics(self.val, noisy=stored)], (1,))
+            return mixture, HeldOutMosaics(held, recipe, page.inputs, page)
+        mixture, rest = mixture.held_out()
+        return mixture, HeldOutMosaics(rest, recipe, page.inputs, page) if rest else None
 
     def _written(self, mixture: Mixture) -> dict[str, str]:
         """Return the files that say what a run is."""

@@ -10,8 +10,9 @@ def learning_rate(recipe: Training, iteration: int) -> float:
 
     With ``hold`` the rate changes every so many iterations, as schedules by epoch do. It rises
     linearly over the warm-up, whose last step has the full rate. ``step`` multiplies it by a factor
-    every so often; ``cosine`` falls along half a wave from the full rate, at the first step
-    after the warm-up, towards the minimum, which the step after the last would have.
+    every so often, ``milestones`` at named iterations; ``cosine`` falls along half a wave from the
+    full rate, at the first step after the warm-up or at ``start``, towards the minimum, which the
+    step after the last would have.
     """
     schedule, full = recipe.schedule, recipe.optimiser.lr
     step, steps = iteration // schedule.hold, math.ceil(recipe.iterations / schedule.hold)
@@ -20,7 +21,11 @@ def learning_rate(recipe: Training, iteration: int) -> float:
         return full * (step + 1) / warmup
     if schedule.name == "step":
         return full * schedule.factor ** (iteration // schedule.every)
+    if schedule.name == "milestones":
+        passed = sum(step * schedule.hold >= milestone for milestone in schedule.milestones)
+        return full * schedule.factor**passed
     if schedule.name == "cosine":
-        wave = math.cos(math.pi * (step - warmup) / (steps - warmup))
+        first = max(warmup, schedule.start // schedule.hold)
+        wave = math.cos(math.pi * max(0, step - first) / max(1, steps - first))
         return schedule.minimum + (full - schedule.minimum) * (1 + wave) / 2
     return full

@@ -10,11 +10,12 @@ import torch
 from torch import Tensor, nn
 
 import denoisers
+from denoisers.backbones import Backbone
 from denoisers.base import Denoiser
 from denoisers.storage import write_whole
 from denoisers.training.precision import scaler
 from denoisers.training.recipe import Training
-from noisegen.errors import UnreadableFileError
+from noisegen.errors import RecipeError, UnreadableFileError
 
 
 @dataclass
@@ -54,9 +55,15 @@ class State:
         Raises
         ------
         UnknownNameError, RecipeError
-            If there is no such network or it has no such options.
+            If there is no such network, it has no such options, or no blocks to compute again.
         """
         model = denoisers.create(recipe.model, seed=recipe.seed, **recipe.options)
+        if recipe.recompute:
+            backbones = [m for m in model.modules() if isinstance(m, Backbone)]
+            if not backbones:
+                raise RecipeError(f"recompute: {recipe.model} has no blocks to compute again")
+            for backbone in backbones:
+                backbone.recomputes = True
         # Pictures arrive channel last, and convolutions are faster so.
         model.to(device=device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         mean = copy.deepcopy(model).requires_grad_(False) if recipe.ema else model

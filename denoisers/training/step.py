@@ -1,19 +1,23 @@
 """One iteration: a batch goes through the network, the weights move."""
 
 import math
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 from torch.nn.parallel import DistributedDataParallel
 
+from denoisers.base import ModelEntry, picture_of
 from denoisers.data import Batch
+from denoisers.training.mosaics import prepared
 from denoisers.training.objective import losses, mixed, on_device
 from denoisers.training.precision import autocast
 from denoisers.training.recipe import Training
 from denoisers.training.schedules import learning_rate
 from denoisers.training.state import State
 from noisegen.errors import RunError
+from noisegen.random import Stream, torch_generator
 
 
 class DivergedError(RunError):
@@ -25,7 +29,7 @@ def step(
     network: nn.Module,
     batch: Batch,
     recipe: Training,
-    inputs: tuple[str, ...],
+    page: ModelEntry,
     rank: int = 0,
 ) -> float:
     """Move the weights of ``state.model`` by one batch and return its loss.
@@ -40,8 +44,8 @@ def step(
         This rank's part of the batch.
     recipe, rank
         As in :class:`denoisers.training.run.Run`.
-    inputs
-        The pictures that the network takes, in the order of its arguments.
+    page
+        The network's: what it takes, in the order of its arguments, and its own loss if it has one.
 
     Raises
     ------
@@ -51,18 +55,28 @@ def step(
     device = next(network.parameters()).device
     for group in state.optimiser.param_groups:
         group["lr"] = learning_rate(recipe, state.iteration)
-    tensors = mixed(on_device(batch, recipe, device), recipe, state.iteration, rank)
+    if page.develop is not None:
+        tensors = prepared(batch, recipe, device)
+    else:
+        tensors = mixed(on_device(batch, recipe, device), recipe, state.iteration, rank)
     state.model.train()
     state.optimiser.zero_grad(set_to_none=True)
-    size = len(tensors["clean"])
+    size = len(batch.items)
     parts = max(1, min(recipe.accumulate, size))
     total = torch.zeros((), device=device)
     for number in range(parts):
         part = {name: t.tensor_split(parts)[number] for name, t in tensors.items()}
-        with _communicates(network, number == parts - 1):
+        with (
+            _communicates(network, number == parts - 1),
+            _seeded(recipe, device, state.iteration, rank, number),
+        ):
             with autocast(recipe, device):
-                restored: Tensor = network(*(part[name] for name in inputs))
-            loss = losses(restored, part["clean"], recipe).sum() / size
+                outputs = network(*(part[name] for name in page.inputs))
+            if page.loss is None:
+                each = losses(picture_of(outputs), part["clean"], recipe)
+            else:
+                each = page.loss(state.model, outputs, part)
+            loss = each.sum() / size
             state.scaler.scale(loss).backward()  # type: ignore[no-untyped-call]
         total += loss.detach()
     value = float(total)
@@ -83,6 +97,17 @@ def step(
     state.iteration += 1
     state.average(recipe.ema)
     return value
+
+
+@contextmanager
+def _seeded(recipe: Training, device: torch.device, *key: int) -> Iterator[None]:
+    """Seed torch's own generators, which layers that leave parts out at random draw from."""
+    word = torch_generator(recipe.seed, Stream.DROPOUT, *key).initial_seed()
+    with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
+        torch.default_generator.manual_seed(word)
+        if device.type == "cuda":
+            torch.cuda.manual_seed(word)
+        yield
 
 
 def _communicates(network: nn.Module, last: bool) -> AbstractContextManager[None]:

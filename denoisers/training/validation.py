@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from denoisers.base import Denoiser
+from denoisers.base import Denoiser, picture_of
 from denoisers.data import Mixture
 from denoisers.inference.padding import pad_to_multiple
 from denoisers.training.precision import autocast
@@ -37,6 +37,14 @@ class Restored(NamedTuple):
     clean: npt.NDArray[np.uint8]
 
 
+class Case(NamedTuple):
+    """What a network is validated on: its inputs, and (C, H, W) pictures, noisy and clean."""
+
+    inputs: tuple[torch.Tensor, ...]
+    noisy: torch.Tensor
+    clean: torch.Tensor
+
+
 @dataclass(frozen=True)
 class HeldOut:
     """The pictures of a validation, the same every time.
@@ -57,7 +65,7 @@ class HeldOut:
     inputs: tuple[str, ...]
 
     def __len__(self) -> int:
-        return len(self._places)
+        return len(self.places)
 
     def scores(
         self,
@@ -79,24 +87,28 @@ class HeldOut:
         model.eval()
         found = []
         for number in range(len(self)):
-            pictures = self.pictures(number)
-            height, width = pictures["clean"].shape[:2]
-            inputs = [_tensor(pictures[name], device) for name in self.inputs]
-            inputs = [pad_to_multiple(tensor, model.multiple) for tensor in inputs]
+            case = self.case(model, number, device)
+            height, width = case.clean.shape[1:]
             with torch.inference_mode(), autocast(self.recipe, device):
-                out = model(*inputs)[0, :, :height, :width]
-            restored = out.float().permute(1, 2, 0).cpu().numpy()
+                out = picture_of(model(*case.inputs))[0, :, :height, :width]
             noisy, clean, result = (
-                to_8bit(picture) for picture in (pictures["noisy"], pictures["clean"], restored)
+                to_8bit(picture.float().permute(1, 2, 0).cpu().numpy())
+                for picture in (case.noisy, case.clean, out)
             )
             shown(number, Restored(noisy, result, clean))
             similarity = ssim(result, clean) if min(clean.shape[:2]) >= WINDOW else float("nan")
             found.append((psnr(result, clean), similarity, psnr(noisy, clean)))
         return Scores(*np.mean(found, axis=0).tolist())
 
+    def case(self, model: Denoiser, number: int, device: torch.device) -> Case:
+        """Return a validated sample; inputs have sides that the network takes."""
+        found = {name: _tensor(p, device) for name, p in self.pictures(number).items()}
+        inputs = tuple(pad_to_multiple(found[name], model.multiple) for name in self.inputs)
+        return Case(inputs, found["noisy"][0], found["clean"][0])
+
     def pictures(self, number: int) -> dict[str, Picture]:
         """Return the pictures of a validated sample, (H, W, C) from 0 to 1."""
-        data, sample = self._places[number]
+        data, sample = self.places[number]
         whole = self.mixture.datasets[data].whole(sample)
         out = {name: _cut(picture, self.recipe.validation.crop) for name, picture in whole.items()}
         if self.recipe.awgn is not None:
@@ -108,7 +120,7 @@ class HeldOut:
         return out
 
     @cached_property
-    def _places(self) -> list[tuple[int, int]]:
+    def places(self) -> list[tuple[int, int]]:
         """Data set and sample of each picture, spread evenly over all."""
         every = [(i, s) for i, data in enumerate(self.mixture.datasets) for s in range(len(data))]
         wanted = min(self.recipe.validation.count, len(every))

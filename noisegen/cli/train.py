@@ -8,8 +8,8 @@ import click
 from noisegen.cli.options import RANGE, SETTING
 
 RUN_OPTIONS = (
-    "model", "data", "recipe_file", "settings", "val", "out", "device", "workers", "processes",
-    "compiled", "overwrite",
+    "model", "backbone", "data", "recipe_file", "settings", "val", "out", "device", "workers",
+    "processes", "compiled", "overwrite",
 )  # fmt: skip
 """Options that are no keys of the training recipe."""
 
@@ -61,6 +61,11 @@ class DataType(click.ParamType):  # type: ignore[type-arg]
     type=SETTING,
     multiple=True,
     help="Any key of the recipe, such as optimiser.lr=1e-4; may be given again.",
+)
+@click.option(
+    "--backbone",
+    type=click.Choice(["restormer", "swinir", "mirnet"]),
+    help="Of networks that are built around one (dualdn).",
 )
 @click.option("--iterations", type=int, metavar="N", help="Updates of the weights.")
 @click.option("--batch", type=int, metavar="B", help="Samples of an update.")
@@ -115,6 +120,7 @@ def command(**options: Any) -> None:
     \b
     noisegen synthesize --out demo.zarr && noisegen train adfnet --data demo.zarr
     noisegen train adfnet --preset adfnet-rgb --data DIV2K --awgn 25 --out runs/rgb25
+    noisegen train dualdn --data raw.zarr --backbone restormer
     torchrun --nproc-per-node 4 -m noisegen train adfnet --data a.zarr --data b.zarr:2
     """
     from noisegen.cli.progress import training
@@ -161,7 +167,7 @@ def _recipe(options: dict[str, Any]) -> Any:
     preset = preset or data.get("preset")
     if not file and preset is None:
         gpu = chosen(options["device"]).type == "cuda"
-        preset = presets.default(model, gpu=gpu, awgn="awgn" in given)
+        preset = presets.default(model, gpu=gpu, awgn="awgn" in given, backbone=options["backbone"])
         if preset is None:
             raise InputError(f"there is no preset for {model}; give --recipe FILE.toml")
         where = "a GPU" if gpu else "the CPU"
@@ -171,6 +177,8 @@ def _recipe(options: dict[str, Any]) -> Any:
     for setting in options["settings"]:
         data = merged(data, setting)
     data = merged(data, given)
+    if options["backbone"] is not None:
+        data = merged(data, {"options": {"backbone": options["backbone"]}})
     if data.setdefault("model", model) != model:
         raise InputError(f"{file or preset} is for {data['model']}, not for {model}")
     return recipe.parse(data, where=str(file or preset))

@@ -33,6 +33,12 @@ def lazy(tmp_path_factory):
 
 
 @pytest.fixture(scope="session")
+def raws(tmp_path_factory):
+    """A stored corpus of mosaics."""
+    return make(tmp_path_factory.mktemp("raws") / "a.zarr", stage="raw")
+
+
+@pytest.fixture(scope="session")
 def photos(tmp_path_factory):
     """Five smooth colour pictures of different sizes, one of 16 bits."""
     folder = tmp_path_factory.mktemp("photos")

@@ -105,7 +105,7 @@ def test_gradients_reach_all_but_idle_parameters(backbone, domain, noise_map):
 def test_the_loss_of_the_picture_reaches_the_first_network():
     net, y, told = stirred(small()), mosaics(), shot()
     clean = y * 0.9
-    found = dualdn.differences(net(y, *told), clean, net.develop(clean, told))
+    found = dualdn.differences(net(y, *told), Restored(net.develop(clean, told), clean))
     assert found.mosaic.shape == found.picture.shape == (2,)
     found.picture.sum().backward()
     assert all(p.grad.any() for p in net.backbone1.parameters())

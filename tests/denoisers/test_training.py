@@ -13,6 +13,7 @@ import pytest
 import torch
 from click.testing import CliRunner
 
+import denoisers
 from denoisers import card as cards
 from denoisers import presets
 from denoisers.data import Loader, Mixture, open_data
@@ -23,6 +24,7 @@ from denoisers.training.state import State
 from denoisers.training.step import DivergedError, step
 from noisegen.cli import main
 from noisegen.errors import InputError, RecipeError, StorageError, UnreadableFileError
+from noisegen.weights import read_safetensors
 from tests.denoisers.conftest import make
 
 SMALL = {
@@ -45,7 +47,7 @@ def train(out, corpus, workers=0, **changes):
 
 
 def weights(folder, name="last"):
-    return cards.read(folder / f"{name}.safetensors")[0]
+    return read_safetensors(folder / f"{name}.safetensors")[0]
 
 
 def assert_same(first, second):
@@ -154,7 +156,7 @@ def test_a_batch_in_parts_moves_the_weights_as_a_whole_one(corpus):
     for parts in (1, 2, 4):
         own = small(accumulate=parts)
         state = State.begin(own, torch.device("cpu"))
-        loss = step(state, state.model, batch, own, ("noisy",))
+        loss = step(state, state.model, batch, own, denoisers.entry("dncnn"))
         states.append((loss, *(p.detach() for p in state.model.parameters())))
     for other in states[1:]:
         for a, b in zip(states[0], other, strict=True):
@@ -166,7 +168,7 @@ def test_a_gradient_is_clipped_to_its_norm(corpus):
     batch = first_batch(corpus)
     own = small(optimiser={"clip": 1e-3})
     state = State.begin(own, torch.device("cpu"))
-    step(state, state.model, batch, own, ("noisy",))
+    step(state, state.model, batch, own, denoisers.entry("dncnn"))
     norm = torch.nn.utils.get_total_norm([p.grad for p in state.model.parameters()])
     assert float(norm) == pytest.approx(1e-3, rel=1e-4)
 
@@ -176,7 +178,7 @@ def test_the_running_mean_follows_the_weights(corpus):
     own = small(ema=0.75)
     state = State.begin(own, torch.device("cpu"))
     before = [p.detach().clone() for p in state.model.parameters()]
-    step(state, state.model, batch, own, ("noisy",))
+    step(state, state.model, batch, own, denoisers.entry("dncnn"))
     for old, new, mean in zip(
         before, state.model.parameters(), state.mean.parameters(), strict=True
     ):
@@ -188,7 +190,7 @@ def test_a_step_lowers_the_loss_of_its_batch(corpus, precision):
     batch = first_batch(corpus)
     own = small(precision=precision, optimiser={"lr": 1e-3})
     state = State.begin(own, torch.device("cpu"))
-    found = [step(state, state.model, batch, own, ("noisy",)) for _ in range(20)]
+    found = [step(state, state.model, batch, own, denoisers.entry("dncnn")) for _ in range(20)]
     assert found[-1] < 0.9 * found[0]
     assert all(p.dtype == torch.float32 for p in state.model.parameters())
 
@@ -199,12 +201,12 @@ def test_a_gradient_that_overflows_moves_nothing_but_the_scale(corpus):
     state = State.begin(own, torch.device("cpu"))
     state.scaler = torch.amp.GradScaler("cpu", init_scale=2.0**40)
     before = [p.detach().clone() for p in state.model.parameters()]
-    assert np.isfinite(step(state, state.model, batch, own, ("noisy",)))
+    assert np.isfinite(step(state, state.model, batch, own, denoisers.entry("dncnn")))
     for old, new in zip(before, state.model.parameters(), strict=True):
         assert torch.equal(old, new)
     assert (state.iteration, state.scaler.get_scale()) == (1, 2.0**39)
     for _ in range(40):
-        step(state, state.model, batch, own, ("noisy",))
+        step(state, state.model, batch, own, denoisers.entry("dncnn"))
     assert any(
         not torch.equal(old, new) for old, new in zip(before, state.model.parameters(), strict=True)
     )
@@ -213,7 +215,7 @@ def test_a_gradient_that_overflows_moves_nothing_but_the_scale(corpus):
 def test_a_run_in_float16_goes_on_with_its_scale(corpus, tmp_path):
     own = small(precision="float16")
     state = State.begin(own, torch.device("cpu"))
-    step(state, state.model, first_batch(corpus), own, ("noisy",))
+    step(state, state.model, first_batch(corpus), own, denoisers.entry("dncnn"))
     state.scaler.update(512.0)
     state.save(tmp_path / "resume.pt")
     other = State.begin(own, torch.device("cpu"))
@@ -468,22 +470,27 @@ def test_two_ranks_train_as_one(corpus, tmp_path):
 
 
 @pytest.mark.parametrize("name", presets.names())
-def test_every_preset_trains_a_step(name, corpus, photos, tmp_path):
+def test_every_preset_trains_a_step(name, corpus, raws, photos, tmp_path):
     own = recipe.parse(presets.read(name))
     assert own.preset == name
-    white = own.awgn is not None
+    data = raws if own.mosaics else corpus
+    where = data.storage.url if own.awgn is None else str(photos)
+    # Of published size DualDn's files are 0.2 GB each.
+    narrow = ["--set", "options.width=8"] if own.mosaics and "small" not in name else []
     done = CliRunner().invoke(
         main,
         [
-            "train", own.model, "--preset", name, "--data",
-            str(photos) if white else corpus.storage.url, "--iterations", "1", "--batch", "2",
-            "--patch", "16", "--set", "validation.count=1", "--set", "validation.crop=16",
-            "--device", "cpu", "--workers", "0", "--out", str(tmp_path / "run"),
+            "train", own.model, "--preset", name, "--data", where, "--iterations", "1",
+            "--batch", "2", "--patch", "16", "--set", "validation.count=1",
+            "--set", "validation.crop=16", "--device", "cpu", "--workers", "0", *narrow,
+            "--out", str(tmp_path / "run"),
         ],
     )  # fmt: skip
     assert done.exit_code == 0, done.output
     _, card = cards.load(tmp_path / "run" / "last.safetensors")
-    assert card.options["channels"] == (1 if name == "adfnet-gray" else 3)
+    assert card.model == own.model
+    if not own.mosaics:
+        assert card.options["channels"] == (1 if name == "adfnet-gray" else 3)
 
 
 def test_the_corpus_of_the_readmes_first_command_trains_adfnet(tmp_path, monkeypatch):
@@ -511,6 +518,11 @@ def test_the_default_preset_is_said(corpus, tmp_path):
     assert presets.default("adfnet", gpu=True, awgn=True) == "adfnet-rgb"
     assert presets.default("adfnet", gpu=True, awgn=False) == "adfnet-real"
     assert presets.default("dncnn", gpu=True, awgn=False) == "dncnn"
+    assert presets.default("dualdn", gpu=True, awgn=False, backbone="swinir") == "dualdn"
+    assert presets.default("dualdn", gpu=False, awgn=False, backbone="swinir") == (
+        "dualdn-swinir-small"
+    )
+    assert presets.default("swinir", gpu=True, awgn=False) == "swinir-small"
     assert presets.default("nobody", gpu=True, awgn=False) is None
 
 

@@ -1,4 +1,4 @@
-"""DualDn's reference outputs: backbones, whole networks, colour alignment, metrics."""
+"""DualDn's reference outputs: backbones, whole networks, colour alignment, metrics, schedules."""
 
 import dataclasses
 import json
@@ -6,8 +6,11 @@ import json
 import numpy as np
 import torch
 
+from denoisers import presets
 from denoisers.backbones import FAMILIES
 from denoisers.models import dualdn
+from denoisers.training import recipe
+from denoisers.training.schedules import learning_rate
 from noisegen import metrics
 from noisegen.isp import bilateral
 
@@ -105,7 +108,7 @@ def outputs(case, net, dtype):
     y, shot = inputs(case, dtype)
     stored = torch.tensor(case.fields["out_raw"], dtype=dtype)
     with torch.no_grad():
-        mosaic, picture = net.restore(y, shot)
+        picture, mosaic = net.restore(y, shot)
         packed = torch.pixel_unshuffle(y, 2)
         return {
             "out_raw": mosaic,
@@ -120,7 +123,7 @@ def gradients(case, net):
     y, shot = inputs(case, torch.float32)
     clean = torch.tensor(case.image(case.shape(), int(case.fields["gt_seed"])))
     restored = net.restore(y, shot)
-    found = dualdn.differences(restored, clean, net.develop(clean, shot))
+    found = dualdn.differences(restored, dualdn.Restored(net.develop(clean, shot), clean))
     (found.mosaic.mean() + found.picture.mean()).backward()
     named = dict(net.named_parameters())
     without = sorted(name for name, p in named.items() if p.grad is None)
@@ -161,6 +164,32 @@ def luma(bgr):
     return 16 + bgr.astype(np.float64) @ np.array([24.966, 128.553, 65.481]) / 255
 
 
+def schedule(case):
+    iterations, options = case.fields["iteration"], case.options
+    steps, wave = options["multistep"], options["cosine"]
+    whole = wave["constant_iterations"] + wave["cosine_iterations"]
+    own = {
+        "multistep": (
+            steps["lr"],
+            {"name": "milestones", "milestones": steps["milestones"], "factor": steps["gamma"]},
+        ),
+        "cosine": (
+            wave["lr"],
+            {"name": "cosine", "start": wave["constant_iterations"], "minimum": wave["lr_end"]},
+        ),
+    }
+    fields = {}
+    for name, (lr, table) in own.items():
+        data = {"model": "dualdn", "iterations": whole, "optimiser": {"lr": lr}, "schedule": table}
+        trained = recipe.parse(data)
+        # Published iterations are counted from 1.
+        fields[f"{name}_f64"] = [learning_rate(trained, int(i) - 1) for i in iterations]
+    for name, preset in (("multistep", "dualdn"), ("cosine", "dualdn-big")):
+        decay = presets.read(preset)["optimiser"]["weight_decay"]
+        fields[f"{name}_weight_decay"] = np.float32(decay)
+    return fields
+
+
 NETWORK = (
     ("seed", "shape", "color_mask", "wb", "cam_to_xyz", "k", "sigma2", "alpha", "gt_seed", "ref",
      "gamma_type", "demosaic_type", "no_grad_params"),
@@ -174,5 +203,6 @@ KINDS = {
     "dualdn_srgb": (network("srgb"), *NETWORK),
     "dualdn_bgu": (bgu, ("input", "reference", "ratio")),
     "dualdn_metrics": (published_metrics, ("img1", "img2")),
+    "dualdn_schedule": (schedule, ("iteration",), ("multistep", "cosine")),
 }
 """Kind: function, patterns of its inputs, settings it knows."""

@@ -30,7 +30,6 @@ EIGHT_BIT_PICTURES = ("fake_uint8", "output_uint8")
 
 NOT_YET = frozenset(
     {
-        "dualdn_schedule",
         "dvd_pipeline",
         "dvn_ae",
         "dvn_fusion",
