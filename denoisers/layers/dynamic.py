@@ -2,7 +2,8 @@
 
 The kernels are nine times the picture's size, and what is filtered is read nine times at shifted
 places. Neither is ever stored: kernels are made of their feature by pieces, used at all dilations,
-and made again for the gradient, which overwrites them; shifts are read where they lie.
+and made again for the gradient, which overwrites them; shifts are read where they lie. On a CPU
+:mod:`denoisers.layers.dynamic_cpu` does it by compiled loops, elsewhere torch does.
 
 References
 ----------
@@ -17,13 +18,14 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 from torch.nn.functional import pad
 
-from denoisers.layers.blocks import blocks, budget
+from denoisers.layers import dynamic_cpu
+from denoisers.layers.blocks import blocks
 from denoisers.layers.precision import exact_dtype, without_autocast, working_dtype
 from denoisers.layers.tally import tell
 from denoisers.layers.taps import TAPS, Piece, filtered, gather, scatter
 
-CACHED = 1 << 19
-"""Values of kernels in a piece on a CPU: about what its cache holds (measured: flat around it)."""
+PIECE = 1 << 26
+"""Values of kernels in a piece, where torch makes them: 256 MB in float32."""
 
 
 def dynamic_filter(
@@ -91,6 +93,8 @@ def _forward(
     x: Tensor, feature: Tensor, weight: Tensor, bias: Tensor, dilations: tuple[int, ...]
 ) -> tuple[Tensor, ...]:
     exact = x.to(weight.dtype).contiguous()
+    if _loops(exact):
+        return dynamic_cpu.forward(exact, feature, weight, bias, dilations)
     out = tuple(torch.empty_like(exact) for _ in dilations)
     for piece, kernels, _ in _kernels(x, feature, weight):
         gather(kernels, bias, exact, out, piece, dilations)
@@ -131,9 +135,15 @@ def _derivatives(
 ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     """Return the products of ``gradients`` with the derivatives by the four tensors."""
     exact = x.to(weight.dtype).contiguous()
+    gradients = tuple(g.contiguous() for g in gradients)
+    if _loops(exact):
+        values = exact, feature, weight, bias
+        to_x, to_feature, to_weight, to_bias = dynamic_cpu.derivatives(
+            *values, dilations, gradients
+        )
+        return to_x.to(x.dtype), to_feature, to_weight, to_bias
     to_x, to_feature = torch.zeros_like(exact), torch.empty_like(feature)
     to_weight, to_bias = torch.zeros_like(weight), torch.zeros_like(bias)
-    gradients = tuple(g.contiguous() for g in gradients)
     for piece, kernels, flat in _kernels(x, feature, weight):
         scatter(kernels, bias, exact, to_x, gradients, piece, dilations)
         to_kernels = kernels.flatten(3).flatten(1, 2)
@@ -151,7 +161,7 @@ def _kernels(x: Tensor, feature: Tensor, weight: Tensor) -> Iterator[tuple[Piece
     """
     N, M, H, W = x.shape
     place = weight.new_empty(0)
-    for n, rows in blocks(N, H, TAPS * M * W, budget(x.device, CACHED)):
+    for n, rows in blocks(N, H, TAPS * M * W, PIECE):
         flat = feature[n, :, rows].to(weight.dtype).flatten(2)
         size = flat.shape[0], TAPS * M, flat.shape[2]
         if not place.numel():  # the first piece is the largest
@@ -164,3 +174,8 @@ def _kernels(x: Tensor, feature: Tensor, weight: Tensor) -> Iterator[tuple[Piece
 def _by_tap(kernels: Tensor, x: Tensor) -> Tensor:
     """Return (n, 9, M, R, W), for a piece of ``x``."""
     return kernels.view(-1, TAPS, *x.shape[1:])
+
+
+def _loops(x: Tensor) -> bool:
+    """Whether there are compiled loops for a tensor."""
+    return x.device.type == "cpu"

@@ -1,16 +1,10 @@
-"""The nine weighted reads of dynamic filtering: by compiled loops on a CPU, by torch elsewhere.
-
-The loops go once through kernels that lie in cache, where torch goes nine times.
-"""
+"""The nine weighted reads of dynamic filtering, by torch."""
 
 from collections.abc import Sequence
-from typing import Any
 
 import torch
 from torch import Tensor
 from torch.nn.functional import pad
-
-from denoisers.layers.threads import divide
 
 TAPS = 9
 
@@ -31,7 +25,7 @@ def gather(
     Parameters
     ----------
     kernels
-        (n, 9, M, R, W), those of the piece, contiguous; torch adds the bias to them.
+        (n, 9, M, R, W), those of the piece, contiguous; the bias is added to them.
     bias
         (9, M, 1, 1), of the kernels.
     x
@@ -42,17 +36,6 @@ def gather(
         n of N samples and R of H rows.
     """
     n, rows = piece
-    if _loops(x):
-        from noisegen.kernels import filtering
-
-        made, more, read, *written = _arrays(kernels, bias.flatten(1), x, *outputs)
-
-        def part(*channels: int) -> None:
-            for to, d in zip(written, dilations, strict=True):
-                filtering.gather(made, more, read, to, n.start, rows.start, channels, d)
-
-        divide(part, 0, x.shape[1])
-        return
     kernels += bias
     window = _window(x, piece, max(dilations))
     for to, d in zip(outputs, dilations, strict=True):
@@ -80,18 +63,6 @@ def scatter(
         Of the outputs, contiguous.
     """
     n, rows = piece
-    if _loops(x):
-        from noisegen.kernels import filtering
-
-        made, more, read, added, *given = _arrays(kernels, bias.flatten(1), x, to_x, *gradients)
-
-        def part(*channels: int) -> None:
-            filtering.scatter(
-                made, more, read, added, tuple(given), n.start, rows.start, channels, dilations
-            )
-
-        divide(part, 0, x.shape[1])
-        return
     kernels += bias
     reach = max(dilations)
     window = _window(x, piece, reach)
@@ -143,12 +114,3 @@ def _window(x: Tensor, piece: Piece, reach: int) -> Tensor:
     top, bottom = rows.start - reach, rows.stop + reach
     there = x[n, :, max(0, top) : min(H, bottom)]
     return pad(there, (reach, reach, max(0, -top), max(0, bottom - H)))
-
-
-def _loops(x: Tensor) -> bool:
-    """Whether there are compiled loops for a tensor."""
-    return x.device.type == "cpu" and x.dtype in (torch.float32, torch.float64)
-
-
-def _arrays(*tensors: Tensor) -> list[Any]:
-    return [t.detach().numpy() for t in tensors]

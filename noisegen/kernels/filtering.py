@@ -1,138 +1,292 @@
 """Pictures filtered by kernels of their own for every pixel and channel, and the derivatives.
 
-Kernels lie by tap: ``kernels[a, 3i + j, m]`` are those of tap (i, j) for the rows in question, to
-which ``bias[3i + j, m]`` is added. The picture is zero outside. A channel's rows are worked on in a
-window with room all round, so that all loops are as long as the picture is wide.
+The nine taps of a kernel are sums over the channels of a feature. They are made for some pixels of
+one channel at a time, stay in registers, and are used there. Pixels of a piece are counted through
+its rows, so that narrow pictures take no longer; what a tap reads of a channel is laid out first.
 """
 
+import llvmlite.binding
 import numpy as np
 
-from noisegen.kernels.philox import called, kernel
+from noisegen.kernels.lanes import fused, load, spread, store, total
+from noisegen.kernels.philox import called, inlined, kernel, u8
+
+WIDE = 32 if llvmlite.binding.get_host_cpu_features().get("avx512f") else 8
+"""Pixels at a time: nine values of as many are what the processor's registers hold."""
+
+HALF = WIDE // 2
+"""Pixels at a time where two channels of the feature are worked on."""
+
+TAPS = 9
 
 
 @kernel
-def gather(kernels, bias, x, out, first, top, channels, dilation):
+def gather(weight, bias, feature, x, outputs, top, rows, channels, dilations):
     """Write the weighted sums of the nine pixels that each output pixel reads.
 
     Parameters
     ----------
-    kernels
-        (A, 9, M, R, W), of A samples and R rows.
-    bias
-        (9, M).
+    weight, bias
+        (M, C, 9) and (M, 9); kernel ``[m, t]`` is the sum over c of ``weight[m, c, t] feature[c]``,
+        and the bias.
+    feature
+        (C, P), of the piece's pixels, zero after them; P is a multiple of ``WIDE``.
     x
-        (N, M, H, W), what is filtered.
-    out
-        (N, M, H, W), of which samples from ``first`` and rows from ``top`` are written.
+        (M, H, W), what is filtered; zero outside.
+    outputs, dilations
+        A tuple of (M, H, W), of which the piece is written, and for each the distance of the taps.
+    top, rows
+        First row of the piece, and their number.
     channels
-        First and stop of those that are worked on.
-    dilation
-        Distance of the taps.
+        First and stop of the channels of ``x`` that are worked on.
     """
-    A, _, _, R, W = kernels.shape
-    window = np.zeros((R + 2 * dilation, W + 2 * dilation), x.dtype)
-    for a in range(A):
-        for m in range(channels[0], channels[1]):
-            _read(window, x[first + a, m], top - dilation, dilation)
-            for y in range(R):
-                to = out[first + a, m, top + y]
-                for i in range(3):
-                    row = window[y + i * dilation]
-                    left = row[:W]
-                    middle = row[dilation : dilation + W]
-                    right = row[2 * dilation : 2 * dilation + W]
-                    k0, b0 = kernels[a, 3 * i, m, y], bias[3 * i, m]
-                    k1, b1 = kernels[a, 3 * i + 1, m, y], bias[3 * i + 1, m]
-                    k2, b2 = kernels[a, 3 * i + 2, m, y], bias[3 * i + 2, m]
-                    if i == 0:
-                        for q in range(W):
-                            to[q] = (
-                                (k0[q] + b0) * left[q]
-                                + (k1[q] + b1) * middle[q]
-                                + (k2[q] + b2) * right[q]
-                            )
-                    else:
-                        for q in range(W):
-                            to[q] += (
-                                (k0[q] + b0) * left[q]
-                                + (k1[q] + b1) * middle[q]
-                                + (k2[q] + b2) * right[q]
-                            )
+    C, P = feature.shape
+    W, many = x.shape[2], len(dilations)
+    read = np.zeros((many, 3, P + 2 * max(dilations) * W), x.dtype)
+    written = np.empty((many, P), x.dtype)
+    flat_weight, flat_bias, flat_feature = weight.reshape(-1), bias.reshape(-1), feature.reshape(-1)
+    flat_read, flat_written = read.reshape(-1), written.reshape(-1)
+    plane, each = u8(P), u8(read.shape[2])
+    for m in range(channels[0], channels[1]):
+        for b in range(many):
+            _shift(x[m], top, rows, dilations[b], read[b])
+        for p in range(u8(0), plane, u8(WIDE)):
+            made = _made(flat_weight, flat_bias, u8(m), flat_feature, p, C, plane)
+            k0, k1, k2, k3, k4, k5, k6, k7, k8 = made
+            for b in range(many):
+                down = u8(dilations[b] * W)
+                i = u8(3 * b) * each + p
+                j = i + each
+                n = j + each
+                value = k0 * load(flat_read, i, WIDE)
+                value = fused(k1, load(flat_read, j, WIDE), value)
+                value = fused(k2, load(flat_read, n, WIDE), value)
+                i, j, n = i + down, j + down, n + down
+                value = fused(k3, load(flat_read, i, WIDE), value)
+                value = fused(k4, load(flat_read, j, WIDE), value)
+                value = fused(k5, load(flat_read, n, WIDE), value)
+                i, j, n = i + down, j + down, n + down
+                value = fused(k6, load(flat_read, i, WIDE), value)
+                value = fused(k7, load(flat_read, j, WIDE), value)
+                value = fused(k8, load(flat_read, n, WIDE), value)
+                store(flat_written, u8(b) * plane + p, value)
+        for b in range(many):
+            _copy(written[b], outputs[b][m, top : top + rows].reshape(-1))
 
 
 @kernel
-def scatter(kernels, bias, x, to_x, gradients, first, top, channels, dilations):
-    """Add what gradients of outputs say of the filtered picture, and of the kernels.
+def scatter(
+    weight, bias, feature, x, gradients, top, rows, channels, dilations, to_weight, to_bias,
+    to_feature, to_x,
+):  # fmt: skip
+    """Derive by the weights, the bias, the feature and the picture.
 
     Parameters
     ----------
-    kernels, bias, x
-        As in :func:`gather`; each kernel is overwritten by its derivative.
-    to_x
-        Of the shape of ``x``; the derivative by it is added.
-    gradients, dilations
-        A tuple of (N, M, H, W), and for each the distance of the taps.
-    first, top, channels
-        As in :func:`gather`.
+    weight, bias, feature, x, top, rows, channels, dilations
+        As in :func:`gather`; C is even.
+    gradients
+        A tuple of (M, H, W), of the outputs.
+    to_weight, to_bias, to_x
+        Of the shapes of the arguments; they are added to.
+    to_feature
+        (C, P), filled: of the channels that are worked on.
     """
-    A, _, _, R, W = kernels.shape
-    reach = max(dilations)
-    last = len(dilations) - 1
-    window = np.zeros((R + 2 * reach, W + 2 * reach), x.dtype)
-    to_window = np.zeros_like(window)
-    for a in range(A):
-        for m in range(channels[0], channels[1]):
-            _read(window, x[first + a, m], top - reach, reach)
-            to_window[:] = 0
-            for y in range(R):
-                for t in range(9):
-                    k, more = kernels[a, t, m, y], bias[t, m]
-                    for b in range(last):
-                        r = y + reach + (t // 3 - 1) * dilations[b]
-                        c = reach + (t % 3 - 1) * dilations[b]
-                        to = to_window[r, c : c + W]
-                        g = gradients[b][first + a, m, top + y]
-                        for q in range(W):
-                            to[q] += (k[q] + more) * g[q]
-                    # The last dilation's loop replaces the kernel as it goes.
-                    r = y + reach + (t // 3 - 1) * dilations[last]
-                    c = reach + (t % 3 - 1) * dilations[last]
-                    to = to_window[r, c : c + W]
-                    read = window[r, c : c + W]
-                    g = gradients[last][first + a, m, top + y]
-                    for q in range(W):
-                        to[q] += (k[q] + more) * g[q]
-                        k[q] = read[q] * g[q]
-                    for b in range(last):
-                        r = y + reach + (t // 3 - 1) * dilations[b]
-                        c = reach + (t % 3 - 1) * dilations[b]
-                        read = window[r, c : c + W]
-                        g = gradients[b][first + a, m, top + y]
-                        for q in range(W):
-                            k[q] += read[q] * g[q]
-            _add(to_window, to_x[first + a, m], top - reach, reach)
+    C, P = feature.shape
+    W, many = x.shape[2], len(dilations)
+    read = np.zeros((many, 3, P + 2 * max(dilations) * W), x.dtype)
+    to_read, given = np.zeros_like(read), np.zeros((many, P), x.dtype)
+    to_kernels = np.empty((TAPS, P), x.dtype)
+    flat_weight, flat_bias, flat_feature = weight.reshape(-1), bias.reshape(-1), feature.reshape(-1)
+    flat_read, flat_to_read, flat_given = read.reshape(-1), to_read.reshape(-1), given.reshape(-1)
+    flat_kernels, flat_to_feature = to_kernels.reshape(-1), to_feature.reshape(-1)
+    plane, each = u8(P), u8(read.shape[2])
+    row, arrays = u8(3) * plane, (flat_read, flat_to_read, flat_kernels)
+    to_feature[:] = 0
+    for m in range(channels[0], channels[1]):
+        to_read[:] = 0
+        for b in range(many):
+            _shift(x[m], top, rows, dilations[b], read[b])
+            _copy(gradients[b][m, top : top + rows].reshape(-1), given[b])
+        for p in range(u8(0), plane, u8(WIDE)):
+            made = _made(flat_weight, flat_bias, u8(m), flat_feature, p, C, plane)
+            for b in range(many):
+                g, down = load(flat_given, u8(b) * plane + p, WIDE), u8(dilations[b] * W)
+                i = u8(3 * b) * each + p
+                _derive(made[0], made[1], made[2], g, arrays, i, each, p, plane, b)
+                i += down
+                _derive(made[3], made[4], made[5], g, arrays, i, each, p + row, plane, b)
+                i += down
+                _derive(made[6], made[7], made[8], g, arrays, i, each, p + row + row, plane, b)
+            _add_feature(flat_kernels, flat_weight, u8(m), p, C, plane, flat_to_feature)
+        for b in range(many):
+            _unshift(to_read[b], to_x[m], top, rows, dilations[b])
+        _add_weights(flat_kernels, flat_feature, C, plane, to_weight[m], to_bias[m])
+
+
+@inlined
+def _made(weight, bias, m, feature, p, C, plane):
+    """Return the nine taps of the kernels of some pixels of channel m."""
+    b = m * u8(TAPS)
+    k0, k1, k2 = spread(bias[b], WIDE), spread(bias[b + u8(1)], WIDE), spread(bias[b + u8(2)], WIDE)
+    b += u8(3)
+    k3, k4, k5 = spread(bias[b], WIDE), spread(bias[b + u8(1)], WIDE), spread(bias[b + u8(2)], WIDE)
+    b += u8(3)
+    k6, k7, k8 = spread(bias[b], WIDE), spread(bias[b + u8(1)], WIDE), spread(bias[b + u8(2)], WIDE)
+    w = m * u8(C) * u8(TAPS)
+    for c in range(u8(C)):
+        value = load(feature, c * plane + p, WIDE)
+        k0, k1 = fused(weight[w], value, k0), fused(weight[w + u8(1)], value, k1)
+        k2, k3 = fused(weight[w + u8(2)], value, k2), fused(weight[w + u8(3)], value, k3)
+        k4, k5 = fused(weight[w + u8(4)], value, k4), fused(weight[w + u8(5)], value, k5)
+        k6, k7 = fused(weight[w + u8(6)], value, k6), fused(weight[w + u8(7)], value, k7)
+        k8 = fused(weight[w + u8(8)], value, k8)
+        w += u8(TAPS)
+    return k0, k1, k2, k3, k4, k5, k6, k7, k8
+
+
+@inlined
+def _derive(k0, k1, k2, g, arrays, i, each, j, plane, b):
+    """Derive by three taps of a row, and by what they read.
+
+    That by a tap is set by the first of the dilations, and added to by the others.
+    """
+    _derive_tap(k0, g, arrays, i, j, b)
+    _derive_tap(k1, g, arrays, i + each, j + plane, b)
+    _derive_tap(k2, g, arrays, i + each + each, j + plane + plane, b)
+
+
+@inlined
+def _derive_tap(k, g, arrays, i, j, b):
+    read, to_read, to_kernels = arrays
+    value = g * load(read, i, WIDE)
+    if b > 0:
+        value = value + load(to_kernels, j, WIDE)
+    store(to_kernels, j, value)
+    store(to_read, i, fused(k, g, load(to_read, i, WIDE)))
+
+
+@inlined
+def _add_feature(to_kernels, weight, m, p, C, plane, to_feature):
+    """Add what the derivatives by the kernels of some pixels say of the feature."""
+    j = p
+    k0, k1 = load(to_kernels, j, WIDE), load(to_kernels, j + plane, WIDE)
+    j += plane + plane
+    k2, k3 = load(to_kernels, j, WIDE), load(to_kernels, j + plane, WIDE)
+    j += plane + plane
+    k4, k5 = load(to_kernels, j, WIDE), load(to_kernels, j + plane, WIDE)
+    j += plane + plane
+    k6, k7 = load(to_kernels, j, WIDE), load(to_kernels, j + plane, WIDE)
+    k8 = load(to_kernels, j + plane + plane, WIDE)
+    w = m * u8(C) * u8(TAPS)
+    for c in range(u8(C)):
+        at = c * plane + p
+        value = fused(weight[w], k0, load(to_feature, at, WIDE))
+        value = fused(weight[w + u8(1)], k1, value)
+        value = fused(weight[w + u8(2)], k2, value)
+        value = fused(weight[w + u8(3)], k3, value)
+        value = fused(weight[w + u8(4)], k4, value)
+        value = fused(weight[w + u8(5)], k5, value)
+        value = fused(weight[w + u8(6)], k6, value)
+        value = fused(weight[w + u8(7)], k7, value)
+        value = fused(weight[w + u8(8)], k8, value)
+        store(to_feature, at, value)
+        w += u8(TAPS)
 
 
 @called
-def _read(window, picture, top, reach):
-    """Copy rows of a picture, from ``top``, into the middle of a window that is zero beside it."""
-    H, W = picture.shape
-    for r in range(len(window)):
-        to = window[r, reach : reach + W]
-        if 0 <= top + r < H:
-            row = picture[top + r]
-            for q in range(W):
-                to[q] = row[q]
-        else:
-            for q in range(W):
-                to[q] = 0
+def _add_weights(to_kernels, feature, C, plane, to_weight, to_bias):
+    """Add derivatives by a channel's kernels times the feature, and their sums."""
+    zero = spread(to_kernels.dtype.type(0), HALF)
+    for t in range(TAPS):
+        value = zero
+        for p in range(u8(t) * plane, u8(t + 1) * plane, u8(HALF)):
+            value = value + load(to_kernels, p, HALF)
+        to_bias[t] += total(value)
+    for c in range(0, C, 2):
+        a0, a1, a2, a3, a4, a5, a6, a7, a8 = (zero, zero, zero, zero, zero, zero, zero, zero, zero)
+        b0, b1, b2, b3, b4, b5, b6, b7, b8 = (zero, zero, zero, zero, zero, zero, zero, zero, zero)
+        for p in range(u8(0), plane, u8(HALF)):
+            at = u8(c) * plane + p
+            f, g = load(feature, at, HALF), load(feature, at + plane, HALF)
+            j = p
+            k = load(to_kernels, j, HALF)
+            a0, b0, j = fused(k, f, a0), fused(k, g, b0), j + plane
+            k = load(to_kernels, j, HALF)
+            a1, b1, j = fused(k, f, a1), fused(k, g, b1), j + plane
+            k = load(to_kernels, j, HALF)
+            a2, b2, j = fused(k, f, a2), fused(k, g, b2), j + plane
+            k = load(to_kernels, j, HALF)
+            a3, b3, j = fused(k, f, a3), fused(k, g, b3), j + plane
+            k = load(to_kernels, j, HALF)
+            a4, b4, j = fused(k, f, a4), fused(k, g, b4), j + plane
+            k = load(to_kernels, j, HALF)
+            a5, b5, j = fused(k, f, a5), fused(k, g, b5), j + plane
+            k = load(to_kernels, j, HALF)
+            a6, b6, j = fused(k, f, a6), fused(k, g, b6), j + plane
+            k = load(to_kernels, j, HALF)
+            a7, b7, j = fused(k, f, a7), fused(k, g, b7), j + plane
+            k = load(to_kernels, j, HALF)
+            a8, b8 = fused(k, f, a8), fused(k, g, b8)
+        for t, a, b in (
+            (0, a0, b0), (1, a1, b1), (2, a2, b2), (3, a3, b3), (4, a4, b4), (5, a5, b5),
+            (6, a6, b6), (7, a7, b7), (8, a8, b8),
+        ):  # fmt: skip
+            to_weight[c, t] += total(a)
+            to_weight[c + 1, t] += total(b)
 
 
 @called
-def _add(window, picture, top, reach):
-    """Add the middle of a window to rows of a picture, from ``top``."""
-    H, W = picture.shape
-    for r in range(max(0, -top), min(len(window), H - top)):
-        row, to = window[r, reach : reach + W], picture[top + r]
-        for q in range(W):
-            to[q] += row[q]
+def _shift(x, top, rows, dilation, read):
+    """Lay out some rows with ``dilation`` more above and below, as the three columns of taps read.
+
+    What the first, second and third column of taps read follows upon each other: tap (i, j) of
+    pixel p reads at ``read[j, p + i dilation W]``.
+    """
+    H, W = x.shape
+    flat, to = x.reshape(-1), read.reshape(-1)
+    for j in range(3):
+        across = (j - 1) * dilation
+        left, right = min(W, max(0, -across)), min(W, max(0, across))
+        there = u8(W - left - right) if left + right < W else u8(0)
+        for y in range(-dilation, rows + dilation):
+            i = u8(j * read.shape[1] + (y + dilation) * W)
+            if there and 0 <= top + y < H:
+                _fill(to, i, u8(left))
+                k = u8((top + y) * W + right)
+                i += u8(left)
+                for q in range(there):
+                    to[i + q] = flat[k + q]
+                _fill(to, i + there, u8(right))
+            else:
+                _fill(to, i, u8(W))
+
+
+@inlined
+def _fill(to, i, count):
+    """Write zeros."""
+    for q in range(count):
+        to[i + q] = 0
+
+
+@called
+def _unshift(read, x, top, rows, dilation):
+    """Add to the pixels that :func:`_shift` reads."""
+    H, W = x.shape
+    to, flat = x.reshape(-1), read.reshape(-1)
+    for j in range(3):
+        across = (j - 1) * dilation
+        left, right = min(W, max(0, -across)), min(W, max(0, across))
+        there = u8(W - left - right) if left + right < W else u8(0)
+        for y in range(max(-dilation, -top), min(rows + dilation, H - top)):
+            i = u8(j * read.shape[1] + (y + dilation) * W + left)
+            k = u8((top + y) * W + right)
+            for q in range(there):
+                to[k + q] += flat[i + q]
+
+
+@called
+def _copy(source, target):
+    """Copy as many values as both have."""
+    for p in range(u8(min(len(source), len(target)))):
+        target[p] = source[p]

@@ -137,6 +137,25 @@ def chosen(typing, condition, one, other):
 
 
 @intrinsic
+def total(typing, value):
+    """Return the sum of lanes whose number is a power of two."""
+
+    def generate(context, builder, signature, arguments):
+        (vector,) = arguments
+        half = value.count // 2
+        while half:
+            low, high = _numbers(range(half)), _numbers(range(half, 2 * half))
+            vector = builder.fadd(
+                builder.shuffle_vector(vector, vector, low),
+                builder.shuffle_vector(vector, vector, high),
+            )
+            half //= 2
+        return builder.extract_element(vector, ir.Constant(ir.IntType(32), 0))
+
+    return value.dtype(value), generate
+
+
+@intrinsic
 def sums(typing, first, second, third, fourth):
     """Return the sums of four values of four lanes each, side by side."""
 

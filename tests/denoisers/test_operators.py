@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from benchmarks import plain_operators as plain
-from denoisers.layers import deformable, dynamic, taps
+from denoisers.layers import deformable, dynamic, dynamic_cpu
 from denoisers.layers.deformable import modulated_deform_conv2d
 from denoisers.layers.dynamic import dynamic_filter
 
@@ -73,14 +73,14 @@ def way(request, monkeypatch):
     """Run in other pieces, by the operations that accelerators run, by several threads."""
     if request.param == "a row a piece":
         for module, name in (
-            (dynamic, "CACHED"),
+            (dynamic_cpu, "CACHED"),
             (deformable, "CACHED"),
             (deformable, "CACHED_BACKWARD"),
         ):
             monkeypatch.setattr(module, name, 1)
     if request.param == "by torch":
-        monkeypatch.setattr(dynamic, "CACHED", 9 * 3 * 6 * 3)  # three rows
-        monkeypatch.setattr(taps, "_loops", lambda x: False)
+        monkeypatch.setattr(dynamic, "PIECE", 9 * 3 * 6 * 3)  # three rows
+        monkeypatch.setattr(dynamic, "_loops", lambda x: False)
     if request.param == "two threads":
         before = torch.get_num_threads()
         torch.set_num_threads(2)
@@ -177,7 +177,7 @@ def test_any_size_and_any_reach(H, W, M, dilation, limit):
     fast = partial(dynamic_filter, dilations=(dilation, 1))
     slow = partial(plain.dynamic_filter, dilations=(dilation, 1))
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(dynamic, "CACHED", limit)
+        patch.setattr(dynamic_cpu, "CACHED", limit)
         found = derived(fast, inputs)
     assert_near(found, derived(slow, inputs), 1e-13)
 

@@ -12,6 +12,7 @@ from noisegen.kernels.lanes import (
     store,
     strided,
     sums,
+    total,
     whole,
 )
 from noisegen.kernels.philox import kernel
@@ -34,6 +35,7 @@ def reckon(a, b, out, numbers):
 @kernel
 def add_up(a, out):
     store(out, 3, sums(load(a, 0, 4), load(a, 4, 4), load(a, 8, 4), load(a, 12, 4)))
+    out[0] = total(load(a, 0, 16))
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
@@ -61,7 +63,7 @@ def test_lanes_reckon_as_arrays_do(dtype):
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
-def test_sums_of_four(dtype):
+def test_sums(dtype):
     a, out = np.arange(16, dtype=dtype) ** 2, np.zeros(8, dtype)
     add_up(a, out)
-    assert out.tolist() == [0, 0, 0, *a.reshape(4, 4).sum(1), 0]
+    assert out.tolist() == [a.sum(), 0, 0, *a.reshape(4, 4).sum(1), 0]
