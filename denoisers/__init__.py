@@ -2,7 +2,7 @@
 
 >>> import denoisers
 >>> denoisers.names()
-['adfnet', 'dncnn', 'dualdn', 'mirnet', 'restormer', 'swinir']
+['adfnet', 'dncnn', 'dualdn', 'dvn', 'dvn-recons', 'mirnet', 'restormer', 'rffnet', 'swinir']
 >>> net = denoisers.create("dncnn", channels=1, depth=17)
 
 A package of other people offers a model as an entry point of the group ``noisegen.denoisers`` whose
@@ -27,8 +27,11 @@ _OWN = {
     "adfnet": "denoisers.models.adfnet",
     "dncnn": "denoisers.models.dncnn",
     "dualdn": "denoisers.models.dualdn",
+    "dvn": "denoisers.models.dvn",
+    "dvn-recons": "denoisers.models.dvn_recons",
     "mirnet": "denoisers.models.mirnet",
     "restormer": "denoisers.models.restormer",
+    "rffnet": "denoisers.models.rffnet",
     "swinir": "denoisers.models.swinir",
 }
 """Model: the module whose ENTRY is its page."""

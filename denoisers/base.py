@@ -7,7 +7,7 @@ from typing import Annotated, Any, ClassVar
 from pydantic import BeforeValidator, ConfigDict, Field, ValidationError
 from torch import Tensor, nn
 
-from noisegen.errors import RecipeError
+from noisegen.errors import InputError, RecipeError
 from pipelines.tables import Table, first_problem
 
 Shapes = Mapping[str, tuple[int, ...]]
@@ -52,8 +52,39 @@ def picture_of(outputs: Any) -> Tensor:
     return found
 
 
-def _one_picture(options: Any, height: int, width: int) -> tuple[tuple[int, ...], ...]:
+def check_sides(name: str, picture: Tensor, multiple: int) -> None:
+    """Refuse a picture whose sides a network does not take.
+
+    Parameters
+    ----------
+    name
+        Of the network.
+    picture
+        (..., H, W).
+    multiple
+        Of what height and width must be.
+
+    Raises
+    ------
+    InputError
+        If one is not.
+    """
+    height, width = picture.shape[-2:]
+    if height % multiple or width % multiple:
+        raise InputError(
+            f"{name} takes sides that are multiples of {multiple}, found {height}x{width}: pad "
+            "the picture (denoisers.inference.padding) or crop it"
+        )
+
+
+def one_picture(options: Any, height: int, width: int) -> tuple[tuple[int, ...], ...]:
+    """Return the shape of a picture of as many channels as the option ``channels`` says."""
     return ((1, getattr(options, "channels", 3), height, width),)
+
+
+def picture_and_guide(options: Any, height: int, width: int) -> tuple[tuple[int, ...], ...]:
+    """Return the shapes of a picture and of its guide, which has ``guide_channels``."""
+    return *one_picture(options, height, width), (1, options.guide_channels, height, width)
 
 
 @dataclass(frozen=True)
@@ -105,7 +136,7 @@ class ModelEntry:
     keys: tuple[str, ...]
     infer: Callable[[Shapes], dict[str, Any]]
     inputs: tuple[str, ...] = field(default=("noisy",))
-    shapes: Callable[[Any, int, int], tuple[tuple[int, ...], ...]] = _one_picture
+    shapes: Callable[[Any, int, int], tuple[tuple[int, ...], ...]] = one_picture
     derived: tuple[str, ...] = ()
     loss: Callable[[Any, Any, Mapping[str, Tensor]], Tensor] | None = None
     develop: Callable[..., Tensor] | None = None

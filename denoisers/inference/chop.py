@@ -68,8 +68,8 @@ def chop(restore: Restore, min_size: int) -> Restore:
             f"{FIXED_POINT}x{FIXED_POINT}, so give more than {FIXED_POINT**2}"
         )
 
-    def run(picture: Tensor) -> Tensor:
-        h, w = picture.shape[-2:]
+    def run(*pictures: Tensor) -> Tensor:
+        h, w = pictures[0].shape[-2:]
         if min(h, w) < SMALLEST:
             raise InputError(
                 f"tiles of the published kind need {SMALLEST}x{SMALLEST} pixels, found {h}x{w}: "
@@ -78,7 +78,10 @@ def chop(restore: Restore, min_size: int) -> Restore:
         th, tw = (side // 2 // 8 * 8 + OVERLAP for side in (h, w))
         inner = restore if th * tw < min_size else run
         top, bottom = (
-            [inner(picture[..., rows, columns]) for columns in (slice(0, tw), slice(w - tw, w))]
+            [
+                inner(*(picture[..., rows, columns] for picture in pictures))
+                for columns in (slice(0, tw), slice(w - tw, w))
+            ]
             for rows in (slice(0, th), slice(h - th, h))
         )
         upper, lower = (

@@ -20,8 +20,11 @@ In the order of the published code, which the order of the sum follows.
 def self_ensemble(restore: Restore) -> Restore:
     """Return ``restore`` averaged over the eight views of the picture, each turned back."""
 
-    def run(picture: Tensor) -> Tensor:
-        results = [_back(restore(_view(picture, *view)), *view) for view in VIEWS]
+    def run(*pictures: Tensor) -> Tensor:
+        results = [
+            _back(restore(*(_view(picture, *view) for picture in pictures)), *view)
+            for view in VIEWS
+        ]
         return torch.stack(results).mean(0)
 
     return run

@@ -5,8 +5,8 @@ from collections.abc import Callable
 from torch import Tensor
 from torch.nn.functional import pad
 
-Restore = Callable[[Tensor], Tensor]
-"""Takes a picture (N, C, H, W) and returns one of the same shape."""
+Restore = Callable[..., Tensor]
+"""Takes a picture (N, C, H, W), and guides of its size, and returns one of the picture's shape."""
 
 
 def padded(restore: Restore, multiple: int) -> Restore:
@@ -24,10 +24,10 @@ def padded(restore: Restore, multiple: int) -> Restore:
         In pixels.
     """
 
-    def run(picture: Tensor) -> Tensor:
-        height, width = picture.shape[-2:]
-        larger = pad_to_multiple(picture, multiple)
-        return restore(larger)[..., :height, :width]
+    def run(*pictures: Tensor) -> Tensor:
+        height, width = pictures[0].shape[-2:]
+        larger = [pad_to_multiple(picture, multiple) for picture in pictures]
+        return restore(*larger)[..., :height, :width]
 
     return run
 

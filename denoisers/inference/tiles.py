@@ -42,13 +42,14 @@ def tiled(restore: Restore, side: int, overlap: int = OVERLAP) -> Restore:
             f"tiles of {side} pixels cannot overlap by {overlap}: give {2 * overlap} or more"
         )
 
-    def run(picture: Tensor) -> Tensor:
+    def run(*pictures: Tensor) -> Tensor:
+        picture = pictures[0]
         height, width = picture.shape[-2:]
         out = torch.zeros_like(picture, dtype=torch.float32)
         total = torch.zeros((height, width), device=picture.device)
         for top, down in _spans(height, side, overlap):
             for left, right in _spans(width, side, overlap):
-                tile = restore(picture[..., top:down, left:right])
+                tile = restore(*(p[..., top:down, left:right] for p in pictures))
                 weight = torch.outer(
                     _ramps(top, down, height, overlap), _ramps(left, right, width, overlap)
                 ).to(picture.device)

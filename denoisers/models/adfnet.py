@@ -14,10 +14,9 @@ from pydantic import Field
 from torch import Tensor, nn
 from torch.nn.functional import leaky_relu
 
-from denoisers.base import Denoiser, ModelEntry, Options, Shapes, convolution
+from denoisers.base import Denoiser, ModelEntry, Options, Shapes, check_sides, convolution
 from denoisers.layers.deformable import modulated_deform_conv2d
 from denoisers.layers.dynamic import dynamic_filter
-from noisegen.errors import InputError
 
 SLOPE = 0.2
 """Of every leaky ReLU in the network."""
@@ -353,12 +352,7 @@ class ADFNet(Denoiser):
         InputError
             If height or width is no multiple of 8.
         """
-        height, width = noisy.shape[-2:]
-        if height % self.multiple or width % self.multiple:
-            raise InputError(
-                f"ADFNet takes sides that are multiples of {self.multiple}, found "
-                f"{height}x{width}: pad the picture (denoisers.inference.padding) or crop it"
-            )
+        check_sides("ADFNet", noisy, self.multiple)
         e1 = self.fe1(self.head(noisy))
         e2 = self.fe2(_leaky(self.down1(e1)))
         e3 = self.fe3(_leaky(self.down2(e2)))

@@ -13,7 +13,16 @@ from noisegen.metrics.noise import (
     local_variance,
     wasserstein,
 )
-from noisegen.metrics.pictures import WINDOW, Picture, psnr, ssim, ssim_volume, to_8bit
+from noisegen.metrics.pictures import (
+    WINDOW,
+    Picture,
+    psnr,
+    saturating_psnr,
+    ssim,
+    ssim_uniform,
+    ssim_volume,
+    to_8bit,
+)
 
 __all__ = [
     "KLD",
@@ -25,7 +34,9 @@ __all__ = [
     "kld",
     "local_variance",
     "psnr",
+    "saturating_psnr",
     "ssim",
+    "ssim_uniform",
     "ssim_volume",
     "to_8bit",
     "wasserstein",

@@ -11,6 +11,8 @@ most papers on synthetic noise            ``psnr(to_8bit(y), to_8bit(x))``, ``ss
 ADFNet's and MIRNet's SIDD scripts, PSNR  ``psnr(y, x)`` of floating point in [0, 1], not rounded
 ADFNet's SIDD script, SSIM                ``ssim`` of ``to_8bit(…, rounding="truncate")``
 SIDD's MATLAB script, SSIM                ``ssim_volume`` of 8-bit pictures
+DVN's and RFFNet's scripts, PSNR          ``saturating_psnr`` of floating point
+DVN's and RFFNet's scripts, SSIM          ``ssim_uniform`` of floating point with ``peak`` 2
 ========================================  =========================================================
 
 References
@@ -24,7 +26,7 @@ from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
-from scipy.ndimage import correlate1d
+from scipy.ndimage import correlate1d, uniform_filter1d
 
 from noisegen.errors import InputError
 
@@ -35,6 +37,9 @@ Rounding = Literal["half-even", "truncate"]
 
 WINDOW = 11
 """Side of SSIM's window in pixels."""
+
+SATURATION = 1e-5
+"""MSE below which the PSNR of DVN's and RFFNet's scripts is 100 dB."""
 
 
 def to_8bit(picture: Picture, rounding: Rounding = "half-even") -> npt.NDArray[np.uint8]:
@@ -89,6 +94,18 @@ def psnr(picture: Picture, reference: Picture, peak: float | None = None) -> flo
     return float("inf") if mse == 0 else float(20 * np.log10(peak / np.sqrt(mse)))
 
 
+def saturating_psnr(picture: Picture, reference: Picture) -> float:
+    """Return the PSNR of pictures in [0, 1], 100 dB where the MSE is below 1e-5.
+
+    Raises
+    ------
+    InputError
+        If the pictures cannot be compared.
+    """
+    found = psnr(picture, reference, 1.0)
+    return 100.0 if found > -10 * np.log10(SATURATION) else found
+
+
 def ssim(picture: Picture, reference: Picture, peak: float | None = None) -> float:
     """Return the structural similarity, the mean over pixels and channels.
 
@@ -108,11 +125,7 @@ def ssim(picture: Picture, reference: Picture, peak: float | None = None) -> flo
         If the pictures cannot be compared.
     """
     peak = _checked(picture, reference, peak)
-    if min(picture.shape[:2]) < WINDOW:
-        raise InputError(
-            f"SSIM needs pictures of at least {WINDOW}x{WINDOW} pixels, found "
-            f"{picture.shape[0]}x{picture.shape[1]}"
-        )
+    _check_window(picture)
     return _similarity(picture, reference, peak, _windowed)
 
 
@@ -138,15 +151,44 @@ def ssim_volume(picture: Picture, reference: Picture, peak: float | None = None)
     return _similarity(picture, reference, peak, _windowed_volume)
 
 
+def ssim_uniform(picture: Picture, reference: Picture, peak: float | None = None) -> float:
+    """Return the structural similarity with an 11x11 window of equal weights.
+
+    As scikit-image has it unless told otherwise: variances are those of a sample, divided by 120
+    and not 121. Constants, and windows that count, are those of :func:`ssim`.
+
+    Parameters
+    ----------
+    picture, reference
+        Two pictures of one shape and one kind of number, at least 11 pixels wide and high.
+    peak
+        Value of white. Older versions of scikit-image take 2 for floating point, and papers have
+        figures of it.
+
+    Raises
+    ------
+    InputError
+        If the pictures cannot be compared.
+    """
+    peak = _checked(picture, reference, peak)
+    _check_window(picture)
+    return _similarity(picture, reference, peak, _windowed_evenly, WINDOW**2 / (WINDOW**2 - 1))
+
+
 def _similarity(
-    picture: Picture, reference: Picture, peak: float, windowed: Callable[[Floats], Floats]
+    picture: Picture,
+    reference: Picture,
+    peak: float,
+    windowed: Callable[[Floats], Floats],
+    of_sample: float = 1.0,
 ) -> float:
+    """Return the mean similarity; (co)variances are multiplied by ``of_sample``."""
     x, y = picture.astype(np.float64), reference.astype(np.float64)
     C1, C2 = (0.01 * peak) ** 2, (0.03 * peak) ** 2
     mean_x, mean_y = windowed(x), windowed(y)
-    variance_x = windowed(x * x) - mean_x * mean_x
-    variance_y = windowed(y * y) - mean_y * mean_y
-    covariance = windowed(x * y) - mean_x * mean_y
+    variance_x = of_sample * (windowed(x * x) - mean_x * mean_x)
+    variance_y = of_sample * (windowed(y * y) - mean_y * mean_y)
+    covariance = of_sample * (windowed(x * y) - mean_x * mean_y)
     luminance = (2 * mean_x * mean_y + C1) / (mean_x * mean_x + mean_y * mean_y + C1)
     structure = (2 * covariance + C2) / (variance_x + variance_y + C2)
     return float(np.mean(luminance * structure))
@@ -160,11 +202,27 @@ def _windowed(picture: Floats) -> Floats:
     return whole
 
 
+def _windowed_evenly(picture: Floats) -> Floats:
+    """Return the mean of every window that lies within the picture."""
+    reach = WINDOW // 2
+    means = uniform_filter1d(uniform_filter1d(picture, WINDOW, axis=0), WINDOW, axis=1)
+    inner: Floats = means[reach:-reach, reach:-reach]
+    return inner
+
+
 def _windowed_volume(picture: Floats) -> Floats:
     """Return the Gaussian-weighted mean about every value, along all axes."""
     for axis in range(picture.ndim):
         picture = correlate1d(picture, _weights(), axis=axis, mode="nearest")
     return picture
+
+
+def _check_window(picture: Picture) -> None:
+    if min(picture.shape[:2]) < WINDOW:
+        raise InputError(
+            f"SSIM needs pictures of at least {WINDOW}x{WINDOW} pixels, found "
+            f"{picture.shape[0]}x{picture.shape[1]}"
+        )
 
 
 def _weights() -> Floats:

@@ -13,7 +13,13 @@ from denoisers.base import Denoiser
 from noisegen.cli import main
 from noisegen.errors import InputError, RunError
 
-SMALL = {"adfnet": {"width": 8}, "dncnn": {"depth": 3, "width": 4}}
+SMALL = {
+    "adfnet": {"width": 8},
+    "dncnn": {"depth": 3, "width": 4},
+    "rffnet": {"width": 8, "widening": 4},
+    "dvn": {"width": 8, "widening": 4},
+    "dvn-recons": {"width": 8, "widening": 4},
+}
 
 
 def made(name, **options):
@@ -33,12 +39,13 @@ def installed():
         pytest.importorskip(name, reason=f"{name} is not installed: pip install 'noisegen[onnx]'")
 
 
-def restored(path, picture):
+def restored(path, names, pictures):
     import onnxruntime
 
     session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
-    (given,) = session.get_inputs()
-    return torch.from_numpy(session.run(None, {given.name: picture.numpy()})[0])
+    assert tuple(given.name for given in session.get_inputs()) == names
+    given = {n: p.numpy() for n, p in zip(names, pictures, strict=True)}
+    return torch.from_numpy(session.run(None, given)[0])
 
 
 def exported(name, tmp_path, **options):
@@ -54,13 +61,15 @@ def exported(name, tmp_path, **options):
 def check(name, tmp_path, **options):
     """Compare pictures of sizes that the export itself did not try."""
     net, card, out, said = exported(name, tmp_path, **options)
-    m = net.multiple
+    m, page = net.multiple, denoisers.entry(name)
     for size in ((8 * m, 5 * m), (3 * m, 14 * m)):
-        picture = torch.rand(1, card.options["channels"], *size)
+        shapes = page.shapes(page.check(card.options), *size)
+        pictures = [torch.rand(shape) for shape in shapes]
         with torch.no_grad():
-            expected = net(picture)
-        assert (expected - picture).abs().max() > 0.01  # the network does something
-        torch.testing.assert_close(restored(out, picture), expected, rtol=0, atol=2e-5)
+            expected = net(*pictures)
+        assert (expected - pictures[0]).abs().max() > 0.01  # the network does something
+        found = restored(out, page.inputs, pictures)
+        torch.testing.assert_close(found, expected, rtol=0, atol=2e-5)
     return card, out, said
 
 
@@ -84,6 +93,16 @@ def test_adfnet(installed, tmp_path):
     assert "adfnet, sides multiples of 8; " in said
     kinds = {node.op_type for node in onnx.load(out).graph.node}
     assert "GridSample" in kinds
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+@pytest.mark.parametrize("name", ["rffnet", "dvn", "dvn-recons"])
+def test_guided_networks(installed, tmp_path, name):
+    import onnx
+
+    _, out, _ = check(name, tmp_path, **SMALL[name])
+    assert {node.domain for node in onnx.load(out).graph.node} == {""}
 
 
 class Other(Denoiser):

@@ -138,7 +138,7 @@ def test_a_broken_package_is_a_warning(offer):
         raise ImportError("no module named theirs")
 
     offer(Point("broken", fail))
-    done = run("--size", 16)
+    done = run("--size", 32)
     assert done.exit_code == 0
     assert "warning: model 'broken'" in done.stderr
 

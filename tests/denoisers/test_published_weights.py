@@ -18,6 +18,26 @@ GOLDEN = Path(__file__).parents[1] / "golden"
 
 OFFSETS = {"deformable_groups": 8, "offset_channels": 32}
 
+RFF = {"width": 64, "widening": 32}
+
+DVN = {"channels": 3, "guide_channels": 1, "width": 80, "widening": 48, "reduction": 4}
+
+SHARED = {
+    "rffnet": {r".*\.body\.1\.weight": "stage2_decoder.decoder_level3.body.1.weight"},
+    "dvn": {
+        r"structure_nir\.(ff_.*\.1|.*feats_cal\.1)\.weight": (
+            "structure_nir.csff_1.conv_2.feats_cal.1.weight"
+        ),
+        r"structure_rgb\.(ff_.*\.1|.*feats_cal\.1)\.weight": (
+            "structure_rgb.csff_1.conv_2.feats_cal.1.weight"
+        ),
+        r"[^s].*feats_cal\.1\.weight": "rgb_decoder.decoder_level3.feats_cal.1.weight",
+        r"shallow.*feats_cal\.1\.weight": "rgb_decoder.decoder_level3.feats_cal.1.weight",
+    },
+    "dvn-recons": {r".*feats_cal\.1\.weight": "rgb_decoder.decoder_level3.feats_cal.1.weight"},
+}
+"""Names that a published net keeps one tensor under, and the copy in a file that counts."""
+
 PUBLISHED = [
     ("adfnet_rgb", "adfnet", {"channels": 3, "width": 32} | OFFSETS, ("rgb", "real")),
     ("adfnet_real", "adfnet", {"channels": 3, "width": 32} | OFFSETS, ("rgb", "real")),
@@ -29,6 +49,16 @@ PUBLISHED = [
         {"channels": 3, "width": 64, "depth": 20, "batch_norm": True},
         ("rgb",),
     ),
+    ("rffnet_nir", "rffnet", {"channels": 3, "guide_channels": 1} | RFF, ("nir",)),
+    ("rffnet_flash", "rffnet", {"channels": 3, "guide_channels": 3} | RFF, ("flash",)),
+    (
+        "rffnet_s_flash",
+        "rffnet",
+        {"channels": 3, "guide_channels": 3, "width": 32, "widening": 12},
+        ("s-flash",),
+    ),
+    ("dvn_fusion", "dvn", DVN, ("fusion",)),
+    ("dvn_ae", "dvn-recons", DVN, ("recons",)),
 ]
 
 
@@ -57,8 +87,27 @@ def test_published_names_are_recognised(keys, model, options, variants):
     assert not net.training
     loaded = net.state_dict()
     assert set(loaded) == set(weights)
-    for name, tensor in weights.items():
+    for name in weights:
+        last = [to for shared, to in SHARED.get(model, {}).items() if re.fullmatch(shared, name)]
+        tensor = weights[last[0] if last else name]
         assert torch.equal(loaded[name], tensor.to(loaded[name].dtype)), name
+
+
+def test_what_follows_from_the_architecture_is_passed_over():
+    weights = published_state("dvn_ae")
+    kernels = {
+        f"{side}_edge_{level}.0.kernel_{axis}": torch.ones(channels, 1, 3, 3)
+        for side in ("rgb", "nir")
+        for level, channels in enumerate((80, 128, 176), 1)
+        for axis in "xy"
+    }
+    net, card = published.load(weights | kernels)
+    assert card.model == "dvn-recons"
+    assert sum(t.numel() for t in (weights | kernels).values()) - 13 - 13_824 == sum(
+        p.numel() for p in net.parameters()
+    )
+    with pytest.raises(WeightsError, match="1 unexpected"):
+        published.load(weights | {"rgb_edge_4.0.kernel_x": torch.ones(1)})
 
 
 @pytest.mark.parametrize("name", denoisers.names())
