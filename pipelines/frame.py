@@ -259,7 +259,7 @@ def frame(image: SourceImage, camera: Camera, recipe: Recipe, number: int) -> Fr
     if image.raw is not None:
         raw = image.raw
         drawn = camera.draw_color(random.generator(recipe.seed, random.Stream.COLOUR, number))
-        matrix = _matrix(raw)
+        matrix = matrix_of(raw)
         known = raw.origin.get("white_balance", "") != UNKNOWN_GAINS
         gains = _normalised(raw.white_balance if known else drawn.white_balance)
         cam_to_xyz = np.asarray(drawn.cam_to_xyz) if matrix is None else matrix
@@ -342,7 +342,8 @@ def _normalised(gains: npt.ArrayLike) -> tuple[float, float, float]:
     return tuple(scaled.tolist())
 
 
-def _matrix(raw: RawMetadata) -> Matrix | None:
+def matrix_of(raw: RawMetadata) -> Matrix | None:
+    """Return the matrix from white-balanced camera RGB to XYZ of a raw file; None if unknown."""
     if raw.xyz_to_cam is not None:
         return color.camera_to_xyz(raw.xyz_to_cam)
     if raw.color_matrix is not None:

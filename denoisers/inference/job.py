@@ -10,10 +10,10 @@ import numpy.typing as npt
 
 import denoisers
 from catalogs.sources import pictures
+from denoisers.base import Denoiser
 from denoisers.card import Card
 from denoisers.inference import files
 from denoisers.inference.restorer import Precision, Restorer, best_precision
-from denoisers.inference.weights import open_weights
 from denoisers.storage import make_folder
 from denoisers.training.ranks import chosen
 from noisegen.errors import InputError, MissingDataError, NoisegenError, UnreadableFileError
@@ -43,7 +43,8 @@ class Job:
         cls,
         source: Path,
         out: Path,
-        model: str,
+        network: Denoiser,
+        card: Card,
         *,
         device: str = "auto",
         tile: int | None = None,
@@ -52,14 +53,14 @@ class Job:
         bits: files.Bits | None = None,
         overwrite: bool = False,
     ) -> Self:
-        """Find the files and open the network.
+        """Find the files and place the network.
 
         Parameters
         ----------
         source, out
             Two files, or two folders; a folder is searched to the bottom.
-        model
-            As in :func:`denoisers.inference.weights.open_weights`.
+        network, card
+            Of :func:`denoisers.inference.weights.open_weights`.
         device
             ``auto``, ``cpu`` or ``cuda``.
         tile, ensemble, precision
@@ -82,7 +83,6 @@ class Job:
             if path_out.exists() and not overwrite:
                 raise InputError(f"{path_out} is there already; give another --out, or --overwrite")
         where = chosen(device)
-        network, card = open_weights(model)
         inputs = denoisers.entry(card.model).inputs
         if inputs != ("noisy",):
             raise InputError(f"{card.model} takes {', '.join(inputs)}; these are pictures alone")

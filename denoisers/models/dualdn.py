@@ -237,9 +237,15 @@ class Developing(Denoiser):
         The ISP inside.
     domain
         Where it takes noise off.
+    maps_picture
+        Whether the picture has a noise map.
+    backbone_multiple
+        Height and width of what a backbone gets, planes or pictures, must be multiples of this.
     """
 
     multiple: ClassVar[int] = 16
+    maps_picture: bool = False
+    backbone_multiple: ClassVar[int] = 8
 
     def __init__(self, options: DualDnOptions) -> None:
         super().__init__()
@@ -288,6 +294,31 @@ class Developing(Denoiser):
 
     def restore(self, noisy: Tensor, shot: Shot) -> Restored:
         """See :meth:`forward`."""
+        mosaic = pixel_shuffle(self.first(pixel_unshuffle(noisy, 2), shot), 2)
+        picture = self.develop(mosaic, shot)
+        return Restored(self.second(picture, self.rendered_map(noisy, shot)), mosaic)
+
+    def first(self, packed: Tensor, shot: Shot) -> Tensor:
+        """Return the denoised planes of mosaics, (B, 4, H/2, W/2); as they are in domain srgb."""
+        raise NotImplementedError
+
+    def rendered_map(self, noisy: Tensor, shot: Shot) -> Tensor | None:
+        """Return the mosaics' noise maps as pictures, without a gradient; None if there is none."""
+        if not self.maps_picture:
+            return None
+        with torch.no_grad():
+            return self.develop(shot.noise_map(noisy), shot)
+
+    def second(self, picture: Tensor, noise: Tensor | None) -> Tensor:
+        """Return pictures whose noise is taken off, (B, 3, H, W); as they are in domain raw.
+
+        Parameters
+        ----------
+        picture
+            The ISP's.
+        noise
+            Of :meth:`rendered_map`.
+        """
         raise NotImplementedError
 
 
@@ -318,39 +349,18 @@ class DualDn(Developing):
             self.nm_fuse2 = _Fusion(3, width, options.fusion_bias)
         self.backbone1 = _backbone(options)
         self.backbone2 = _backbone(options)
+        self.maps_picture = self.noise_map
 
-    def restore(self, noisy: Tensor, shot: Shot) -> Restored:
-        """See :meth:`forward`."""
-        mosaic = self.first(noisy, shot)
-        picture = self.develop(mosaic, shot)
-        return Restored(self.second(picture, self.rendered_map(noisy, shot)), mosaic)
-
-    def first(self, noisy: Tensor, shot: Shot) -> Tensor:
-        """Return the denoised mosaics, (B, 1, H, W)."""
-        packed = pixel_unshuffle(noisy, 2)
+    def first(self, packed: Tensor, shot: Shot) -> Tensor:
+        """See :meth:`Developing.first`."""
         if self.noise_map:
             features = self.nm_fuse1(packed, shot.noise_map(packed))
         else:
             features = self.conv_in1(packed)
-        return pixel_shuffle(_added(self.conv_out1(self.backbone1(features)), packed), 2)
-
-    def rendered_map(self, noisy: Tensor, shot: Shot) -> Tensor | None:
-        """Return the mosaics' noise maps as pictures, without a gradient; None if there is none."""
-        if not self.noise_map:
-            return None
-        with torch.no_grad():
-            return self.develop(shot.noise_map(noisy), shot)
+        return _added(self.conv_out1(self.backbone1(features)), packed)
 
     def second(self, picture: Tensor, noise: Tensor | None) -> Tensor:
-        """Return pictures whose rest of noise is taken off, (B, 3, H, W).
-
-        Parameters
-        ----------
-        picture
-            The ISP's.
-        noise
-            Of :meth:`rendered_map`.
-        """
+        """See :meth:`Developing.second`."""
         features = self.conv_in2(picture) if noise is None else self.nm_fuse2(picture, noise)
         return _added(self.conv_out2(self.backbone2(features)), picture)
 
@@ -373,15 +383,17 @@ class RawDn(Developing):
         (self.conv_in if self.noise_map else self.nm_fuse).requires_grad_(False)  # idle
         self.backbone = _backbone(options)
 
-    def restore(self, noisy: Tensor, shot: Shot) -> Restored:
-        """See :meth:`forward`."""
-        packed = pixel_unshuffle(noisy, 2)
+    def first(self, packed: Tensor, shot: Shot) -> Tensor:
+        """See :meth:`Developing.first`."""
         if self.noise_map:
             features = self.nm_fuse(packed, shot.noise_map(packed))
         else:
             features = self.conv_in(packed)
-        mosaic = pixel_shuffle(_added(self.conv_out(self.backbone(features)), packed), 2)
-        return Restored(self.develop(mosaic, shot), mosaic)
+        return _added(self.conv_out(self.backbone(features)), packed)
+
+    def second(self, picture: Tensor, noise: Tensor | None) -> Tensor:
+        """See :meth:`Developing.second`."""
+        return picture
 
 
 class SrgbDn(Developing):
@@ -400,11 +412,13 @@ class SrgbDn(Developing):
         self.conv_out = _last(width, 3, options.ends_bias)
         self.backbone = _backbone(options)
 
-    def restore(self, noisy: Tensor, shot: Shot) -> Restored:
-        """See :meth:`forward`."""
-        picture = self.develop(noisy, shot)
-        features = self.backbone(self.conv_in(picture))
-        return Restored(_added(self.conv_out(features), picture), noisy)
+    def first(self, packed: Tensor, shot: Shot) -> Tensor:
+        """See :meth:`Developing.first`."""
+        return packed
+
+    def second(self, picture: Tensor, noise: Tensor | None) -> Tensor:
+        """See :meth:`Developing.second`."""
+        return _added(self.conv_out(self.backbone(self.conv_in(picture))), picture)
 
 
 def develop(network: Developing, mosaic: Tensor, *shot: Tensor) -> Tensor:

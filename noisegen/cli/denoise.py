@@ -1,13 +1,20 @@
-"""``noisegen denoise``: run a network on picture files."""
+"""``noisegen denoise``: run a network on picture files or raws."""
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
+if TYPE_CHECKING:
+    from denoisers.inference.job import Job
+    from denoisers.inference.raw_job import RawJob
 
-@click.command(short_help="Take the noise off picture files.")
-@click.argument("source", metavar="PICTURE|FOLDER")
+OF_RAWS = ("shot", "read", "alpha", "reference", "bgu")
+"""Options of raws alone."""
+
+
+@click.command(short_help="Take the noise off picture files or raws.")
+@click.argument("source", metavar="PICTURE|RAW|FOLDER")
 @click.option(
     "--model",
     required=True,
@@ -37,31 +44,47 @@ import click
     help="What is computed in; auto: bfloat16 on a GPU.",
 )
 @click.option("--bits", type=click.Choice(["8", "16"]), help="Of a value.  [default: the input's]")
+@click.option("--shot", type=float, metavar="K", help="Raws: shot noise, variance = K x + S.")
+@click.option(
+    "--read",
+    type=click.FloatRange(0),
+    metavar="S",
+    help="Raws: read noise.  [default of both: NoiseProfile, the catalog by ISO, or an estimate]",
+)
+@click.option(
+    "--alpha",
+    type=click.FloatRange(-1, 1),
+    metavar="A",
+    help="Raws: strength of the tone curve.  [default: 0]",
+)
+@click.option(
+    "--reference",
+    type=click.Path(),
+    metavar="JPEG",
+    help="Raws: picture of the same shot whose colours the result gets.",
+)
+@click.option(
+    "--bgu",
+    type=click.Choice(["smooth", "published"]),
+    help="How --reference is fitted; published: with DualDn's damaged regulariser.  [default: "
+    "smooth]",
+)
 @click.option("--overwrite", is_flag=True, help="Replace files that are there.")
 def command(**options: Any) -> None:
     """Take the noise off a picture, or off all pictures of a folder.
 
-    PNG, TIFF and JPEG of 8 or 16 bits and any size; profile and EXIF are kept.
+    PNG, TIFF and JPEG of 8 or 16 bits and any size; profile and EXIF are kept. A network of
+    mosaics (dualdn) takes raws instead, and writes pictures or a DNG.
 
     \b
     noisegen denoise photo.png --model runs/adfnet --out clean.png
     noisegen denoise photos --model adfnet_n50.pt --out cleaned --device cuda
+    noisegen denoise shot.dng --model runs/dualdn --out shot.png
     """
-    from denoisers.inference.job import Job
     from noisegen.cli.progress import counting
     from noisegen.errors import NoisegenError, RunError
 
-    job = Job.prepare(
-        Path(options["source"]),
-        Path(options["out"]),
-        options["model"],
-        device=options["device"],
-        tile=options["tile"],
-        ensemble=options["self_ensemble"],
-        precision=options["precision"],
-        bits={"8": 8, "16": 16, None: None}[options["bits"]],
-        overwrite=options["overwrite"],
-    )
+    job = _job(options)
     faults: list[NoisegenError] = []
     warnings: list[str] = []
     with counting("denoise", len(job.paths)) as done:
@@ -81,6 +104,56 @@ def command(**options: Any) -> None:
     what = (
         job.paths[0][1] if len(job.paths) == 1 else f"{options['out']}: {len(job.paths)} pictures"
     )
-    click.echo(
-        f"{what}, by {job.card.model}" + (f" of {job.card.origin}" if job.card.origin else "")
+    by = f"by {job.card.model}" + (f" of {job.card.origin}" if job.card.origin else "")
+    click.echo(f"{what}, {by}{_noise(job)}")
+
+
+def _job(options: dict[str, Any]) -> "Job | RawJob":
+    import denoisers
+    from denoisers.inference.job import Job
+    from denoisers.inference.raw_job import RawJob
+    from denoisers.inference.weights import open_weights
+    from noisegen.errors import InputError
+
+    network, card = open_weights(options["model"])
+    source, out = Path(options["source"]), Path(options["out"])
+    common: dict[str, Any] = {
+        "device": options["device"],
+        "tile": options["tile"],
+        "precision": options["precision"],
+        "bits": {"8": 8, "16": 16, None: None}[options["bits"]],
+        "overwrite": options["overwrite"],
+    }
+    if denoisers.entry(card.model).develop is None:
+        for name in OF_RAWS:
+            if options[name] is not None:
+                raise InputError(f"--{name} is of raws, {card.model} is a network of pictures")
+        ensemble = options["self_ensemble"]
+        return Job.prepare(source, out, network, card, ensemble=ensemble, **common)
+    if options["self_ensemble"]:
+        raise InputError("--self-ensemble turns pictures; a turned mosaic has another phase")
+    shot, read, reference = options["shot"], options["read"], options["reference"]
+    if (shot is None) != (read is None) or (shot is not None and not 0 < shot < 1):
+        raise InputError("--shot, --read: give both, K from 0 to 1 and S from 0 on")
+    if options["bgu"] and reference is None:
+        raise InputError("--bgu says how --reference is fitted; give it")
+    return RawJob.prepare(
+        source,
+        out,
+        network,
+        card,
+        levels=None if shot is None else (shot, read),
+        alpha=options["alpha"] or 0.0,
+        reference=None if reference is None else Path(reference),
+        published_colours=options["bgu"] == "published",
+        **common,
     )
+
+
+def _noise(job: "Job | RawJob") -> str:
+    """Return what a single raw file's noise was taken to be."""
+    found = getattr(job, "noise", {})
+    if len(job.paths) > 1 or not found:
+        return ""
+    ((shot, read, origin),) = found.values()
+    return f"; noise K = {shot:.3g}, S = {read:.3g} ({origin})"

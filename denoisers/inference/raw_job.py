@@ -1,0 +1,264 @@
+"""Raw files to be denoised: which files become which, and by what."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal, Self
+
+import cv2
+import numpy as np
+
+from denoisers.base import Denoiser
+from denoisers.card import Card
+from denoisers.inference import files, metadata
+from denoisers.inference.metadata import Metadata
+from denoisers.inference.raws import (
+    Frame,
+    Noise,
+    Picture,
+    RawRestorer,
+    cropped,
+    noise_of,
+    oriented,
+    unoriented,
+)
+from denoisers.inference.restorer import Precision, best_precision
+from denoisers.models.dualdn import Developing
+from denoisers.storage import make_folder
+from denoisers.training.ranks import chosen
+from noisegen import raw
+from noisegen.cfa import plane_map
+from noisegen.errors import InputError, MissingDataError, NoisegenError, UnreadableFileError
+from noisegen.isp.color import inverse
+from noisegen.raw import RawImage, RawMetadata, write_dng
+from noisegen.raw.metadata import neutral_of_gains
+from noisegen.raw.opcodes import FixVignetteRadial, GainMap
+from pipelines.frame import matrix_of
+
+DNG = ".dng"
+
+RAWS = frozenset({DNG, ".cr2", ".cr3", ".nef", ".arw", ".raf", ".orf", ".rw2", ".pef", ".srw"})
+"""Endings of the raw files that are looked for in a folder."""
+
+TOP = 65535
+"""Largest code of a DNG that is written."""
+
+
+@dataclass(frozen=True)
+class RawJob:
+    """Raw files to be read, pictures or DNGs to be written, and the network between.
+
+    Attributes
+    ----------
+    paths
+        In and out.
+    restorer, card
+        The network.
+    bits
+        Bits of a written picture's value.
+    given
+        Noise of the files, if it was said.
+    alpha
+        Strength of the tone curve.
+    reference
+        Picture whose colours the result gets.
+    noise
+        Of each file that was read, filled in while the job runs.
+    """
+
+    paths: tuple[tuple[Path, Path], ...]
+    restorer: RawRestorer
+    card: Card
+    bits: files.Bits = 8
+    given: Noise | None = None
+    alpha: float = 0.0
+    reference: Path | None = None
+    noise: dict[Path, Noise] = field(default_factory=dict)
+
+    @classmethod
+    def prepare(
+        cls,
+        source: Path,
+        out: Path,
+        network: Denoiser,
+        card: Card,
+        *,
+        device: str = "auto",
+        tile: int | None = None,
+        precision: Literal["auto"] | Precision = "auto",
+        bits: files.Bits | None = None,
+        levels: tuple[float, float] | None = None,
+        alpha: float = 0.0,
+        reference: Path | None = None,
+        published_colours: bool = False,
+        overwrite: bool = False,
+    ) -> Self:
+        """Find the files and place the network.
+
+        Parameters
+        ----------
+        source, out
+            Two files, or two folders; a folder is searched to the bottom for raws, which become
+            PNGs.
+        network, card
+            Of :func:`denoisers.inference.weights.open_weights`.
+        device, tile, precision
+            As in :class:`RawRestorer`; ``auto`` is what the device computes fast.
+        bits
+            Of a picture's value; 8 if it is not said.
+        levels
+            K and S of the files; none: looked up.
+        alpha, reference, published_colours
+            As in this class and :class:`RawRestorer`.
+        overwrite
+            Whether files that are there are replaced.
+
+        Raises
+        ------
+        InputError
+            If the network is of pictures, there is nothing to read, or something is in the way of
+            what is written.
+        """
+        if not isinstance(network, Developing):
+            raise InputError(
+                f"{card.model} takes no raws; use a network of mosaics, such as dualdn"
+            )
+        found = _files(source, out)
+        if reference is not None and len(found) > 1:
+            raise InputError("--reference: the colours of one picture are those of one raw file")
+        for path_in, path_out in found:
+            _check_ending(path_out, bits, network)
+            if path_out.exists() and path_in.resolve() == path_out.resolve():
+                raise InputError(f"{path_out} is the raw file itself; give another --out")
+            if path_out.exists() and not overwrite:
+                raise InputError(f"{path_out} is there already; give another --out, or --overwrite")
+        where = chosen(device)
+        restorer = RawRestorer(
+            network.to(where),
+            tile=tile,
+            precision=best_precision(where) if precision == "auto" else precision,
+            published_colours=published_colours,
+            device=where,
+        )
+        given = None if levels is None else Noise(*levels, "given")
+        return cls(found, restorer, card, bits or 8, given, alpha, reference)
+
+    def run(self) -> Iterator[tuple[str, ...] | NoisegenError]:
+        """Denoise one file after the other.
+
+        Yields
+        ------
+        tuple of str, or NoisegenError
+            What of a file was not kept; of several files, the error of one that is passed over.
+
+        Raises
+        ------
+        UnreadableFileError, UnsupportedFileError, InputError
+            If the only file cannot be used.
+        StorageError
+            If a file cannot be written.
+        """
+        for source, out in self.paths:
+            try:
+                image = raw.read(source)
+                reference = self._reference(image)
+                if reference is not None:
+                    image = cropped(image, *reference.shape[:2])
+                self.noise[source] = noise = self.given or noise_of(image)
+                frame = Frame.of(image, noise, self.alpha)
+            except (UnreadableFileError, InputError) as error:
+                if len(self.paths) == 1:
+                    raise
+                yield error
+                continue
+            mosaic, picture = self.restorer(frame, reference)
+            make_folder(out.parent)
+            if out.suffix.lower() == DNG:
+                yield _write_dng(out, frame.own(mosaic)[..., 0], image)
+                continue
+            upright = oriented(frame.own(picture), image.metadata.orientation)
+            kept = Metadata(exif=metadata.read(source.read_bytes()).exif)
+            yield files.write(out, np.clip(upright, 0, 1), self.bits, kept)
+
+    def _reference(self, image: RawImage) -> Picture | None:
+        """Return the reference as the sensor lies, from 0 to 1."""
+        if self.reference is None:
+            return None
+        found = files.read(self.reference).picture
+        codes = unoriented(found, image.metadata.orientation)
+        picture = codes.astype(np.float32) / np.float32(np.iinfo(codes.dtype).max)
+        height, width = picture.shape[:2]
+        if image.mosaic.shape == (2 * height, 2 * width):
+            picture = cv2.resize(picture, (2 * width, 2 * height), interpolation=cv2.INTER_CUBIC)
+        cut: Picture = np.clip(picture, 0, 1)
+        return cut
+
+
+def _files(source: Path, out: Path) -> tuple[tuple[Path, Path], ...]:
+    if source.is_file():
+        return ((source, out / f"{source.stem}.png" if out.is_dir() else out),)
+    if not source.is_dir():
+        raise MissingDataError(f"there is no raw file or folder {source}: check the path")
+    found = [p for p in sorted(source.rglob("*")) if p.suffix.lower() in RAWS]
+    if not found:
+        raise MissingDataError(f"{source}: no raw file there ({', '.join(sorted(RAWS))})")
+    return tuple((path, (out / path.relative_to(source)).with_suffix(".png")) for path in found)
+
+
+def _check_ending(path: Path, bits: files.Bits | None, network: Developing) -> None:
+    if path.suffix.lower() != DNG:
+        files.check_ending(path, bits)
+    elif network.domain == "srgb":
+        raise InputError(
+            f"{path}: a network of domain srgb leaves the mosaic as it is; write a PNG"
+        )
+    elif bits is not None:
+        raise InputError(f"{path}: a DNG is written with 16 bits; leave --bits away")
+
+
+def _write_dng(path: Path, mosaic: Picture, image: RawImage) -> tuple[str, ...]:
+    """Write a mosaic, black 0 and white 1, with the tags of the file that it was.
+
+    Codes are finer than the camera's by the power of two for which 16 bits have room. The noise
+    profile is left out: the noise is another.
+
+    Returns
+    -------
+    tuple of str
+        What of the file is not in it.
+    """
+    own = image.metadata
+    scale = 2 ** max(0, int(np.log2(TOP / own.white_level)))
+    planes = plane_map(own.cfa, own.shape)
+    black = np.asarray(own.black_level)[planes]
+    codes = (mosaic * (own.white_level - black) + black) * scale
+    matrix = matrix_of(own)
+    gain_maps, vignette = _shading(own)
+    write_dng(
+        path,
+        np.rint(codes).clip(0, TOP).astype(np.uint16),
+        cfa=own.cfa,
+        black_level=[level * scale for level in own.black_level],
+        white_level=int(own.white_level * scale),
+        as_shot_neutral=own.as_shot_neutral or neutral_of_gains(own.white_balance),
+        color_matrix=own.xyz_to_cam if matrix is None or own.xyz_to_cam else inverse(matrix),
+        orientation=own.orientation,
+        make=own.make,
+        model=own.model,
+        iso=None if own.iso is None else round(own.iso),
+        exposure_time=own.exposure_time,
+        gain_maps=gain_maps,
+        vignette=vignette,
+    )
+    there = (*own.opcodes.gain_maps, *own.opcodes.vignettes)
+    kept = len(gain_maps) + (vignette is not None)
+    return ("opcodes of its lens shading",) if kept < len(there) else ()
+
+
+def _shading(own: RawMetadata) -> tuple[tuple[GainMap, ...], FixVignetteRadial | None]:
+    """Return the opcodes that say of the mosaic what they say of the file."""
+    if own.opcodes.active_area != (0, 0, *own.shape):
+        return (), None
+    maps = tuple(each for each in own.opcodes.gain_maps if each.opcode_list == 2)
+    vignettes = own.opcodes.vignettes
+    return maps, vignettes[0] if len(vignettes) == 1 else None
