@@ -64,6 +64,8 @@ class Stream(IntEnum):
     SHADING = 50
     UNPROCESS = 60
     BOOTSTRAP = 70
+    NECA = 80
+    NECA_HELD_OUT = 81
 
 
 class Field(IntEnum):

@@ -13,7 +13,11 @@ from denoisers.neca.critics import Critic
 from denoisers.neca.losses import STEP
 from denoisers.neca.recipe import HALVINGS, NecaTraining
 from noisegen.neca import CorrelationNet, GainNet, LevelNet
+from noisegen.neca.networks import LEAKY_SLOPE
 from noisegen.random import Stream, torch_generator
+
+NOISE = 0.02
+"""Strength of a camera's noise, roughly; white is 1."""
 
 
 class Made(NamedTuple):
@@ -58,6 +62,8 @@ class Nets:
                 Critic(recipe.patch, HALVINGS[0], **critic),
                 Critic(recipe.patch // STEP, HALVINGS[1], **critic),
             )
+            if recipe.scaled_start:
+                _scale(nets)
         if recipe.joint:
             own = recipe.denoiser
             options = {"width": own.width, "depth": own.depth, "batch_norm": own.batch_norm}
@@ -96,6 +102,26 @@ class Nets:
         level = self.level(clean, gain)
         independent = level * white
         return Made(gain, level, independent, independent + self.correlation(independent))
+
+
+def _scale(nets: Nets) -> None:
+    """Draw weights that keep the strength of what goes through.
+
+    As K. He et al., "Delving Deep into Rectifiers", ICCV 2015; where noise goes in, or comes out,
+    it has the strength :data:`NOISE` there and 1 within, so that biases do not drown it.
+    """
+    for net in nets.named.values():
+        for module in net.modules():
+            if isinstance(module, nn.Conv2d | nn.Linear):
+                nn.init.kaiming_normal_(module.weight, LEAKY_SLOPE)
+    outer: list[tuple[nn.Module, nn.Module]] = [
+        (nets.correlation.encoders[0], nets.correlation.decoder_head),
+        *((critic.features[0], critic.classifier[-1]) for critic in nets.critics.values()),
+    ]
+    with torch.no_grad():
+        for first, last in outer:
+            next(first.parameters()).div_(NOISE)
+            next(last.parameters()).mul_(NOISE)
 
 
 @contextmanager

@@ -148,6 +148,11 @@ class NecaTraining(Table):
     clip: Rate | None = Field(
         default=None, description="Largest norm of the gradient of each network; none: not clipped."
     )
+    scaled_start: bool = Field(
+        default=False,
+        description="Initial weights keep the strength of what goes through (He), as narrow "
+        "networks need; as published their standard deviation is 0.02.",
+    )
     weights: Weights = Field(default=Weights(), description="Factors of the losses.")
     gain: Gain = Field(default=Gain(), description="Network E.")
     level: Level = Field(default=Level(), description="Network P.")
@@ -165,14 +170,8 @@ class NecaTraining(Table):
 
     @model_validator(mode="after")
     def _holds_together(self) -> Self:
-        cell = 1 << (self.correlation.stages - 1)
         if self.patch % MULTIPLE:
             raise ValueError(f"patch: {self.patch} is no multiple of {MULTIPLE}")
-        if self.validation.crop % cell:
-            raise ValueError(
-                f"validation.crop: {self.validation.crop} is no multiple of {cell}, as "
-                f"{self.correlation.stages} stages of correlation take"
-            )
         return self
 
     def to_toml(self) -> str:

@@ -17,23 +17,31 @@ __all__ = ["default", "names", "read"]
 
 
 @cache
-def names() -> tuple[str, ...]:
-    """Return the names of the presets."""
-    files = (entry.name for entry in resources.files(__name__).iterdir())
+def names(package: str = __name__) -> tuple[str, ...]:
+    """Return the names of the presets that lie in a package."""
+    files = (entry.name for entry in resources.files(package).iterdir())
     return tuple(sorted(name.removesuffix(".toml") for name in files if name.endswith(".toml")))
 
 
-def read(name: str) -> dict[str, Any]:
+def read(name: str, package: str = __name__) -> dict[str, Any]:
     """Return the keys and values of a preset.
+
+    Parameters
+    ----------
+    name
+        Of a recipe for a denoiser, unless it is said otherwise.
+    package
+        Where it lies.
 
     Raises
     ------
     UnknownNameError
         If there is no such preset.
     """
-    if name not in names():
-        raise UnknownNameError("preset", name, names(), f"there are {', '.join(names())}")
-    text = (resources.files(__name__) / f"{name}.toml").read_text(encoding="utf-8")
+    known = names(package)
+    if name not in known:
+        raise UnknownNameError("preset", name, known, f"there are {', '.join(known)}")
+    text = (resources.files(package) / f"{name}.toml").read_text(encoding="utf-8")
     return {"preset": name, **tomllib.loads(text)}
 
 

@@ -14,7 +14,7 @@ WRITTEN = (
     "best.safetensors", "last.safetensors", "resume.pt", "log.jsonl", "curves.png", "samples",
     "tensorboard", "recipe.toml", "data.json",
 )  # fmt: skip
-"""All that a run writes, in the order in which it is removed where another begins."""
+"""All that ``noisegen train`` writes, in the order in which it is removed for another run."""
 
 
 @contextmanager
@@ -47,7 +47,9 @@ def held(folder: Path) -> Iterator[None]:
         os.close(directory)
 
 
-def prepare(folder: Path, told: dict[str, str], *, overwrite: bool) -> None:
+def prepare(
+    folder: Path, told: dict[str, str], *, overwrite: bool, written: tuple[str, ...] = WRITTEN
+) -> None:
     """Write what a run is into its folder, or see that it is written there.
 
     Parameters
@@ -58,6 +60,8 @@ def prepare(folder: Path, told: dict[str, str], *, overwrite: bool) -> None:
         Files that say what a run is, ``recipe.toml`` and ``data.json``, and their text.
     overwrite
         Remove what another run wrote there, and nothing else.
+    written
+        What that may be, in the order in which it is removed.
 
     Raises
     ------
@@ -72,7 +76,7 @@ def prepare(folder: Path, told: dict[str, str], *, overwrite: bool) -> None:
     begun = {"samples", "data.json"}  # of a run that was stopped before its recipe was written
     if not there and {path.name for path in folder.iterdir()} - begun:
         raise CorpusMismatchError(f"{folder} is there and no training run; give another --out")
-    for name in WRITTEN:
+    for name in written:
         path = folder / name
         if path.is_dir():
             shutil.rmtree(path)

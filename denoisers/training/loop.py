@@ -1,7 +1,7 @@
 """The loop: iterations, validations, checkpoints."""
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -44,6 +44,11 @@ class Progress(NamedTuple):
     patches_per_second: float
     seconds_left: float
     scores: Scores | None
+
+    @property
+    def measured(self) -> str:
+        """The last validation in a few words."""
+        return f"PSNR {self.scores.psnr:.2f} dB" if self.scores else ""
 
 
 class Result(NamedTuple):
@@ -95,7 +100,7 @@ class Loop:
         batches = self.loader.batches(
             state.iteration, workers=self.workers, processes=self.processes
         )
-        clock = _Clock(state.iteration)
+        clock = Clock(state.iteration)
         try:
             network = self._network(state)
             for batch in islice(batches, recipe.iterations - state.iteration):
@@ -154,9 +159,7 @@ class Loop:
                 lambda number, pictures: rows.append(pictures) if number < SHOWN else None,
             )
             journal.add({"iteration": state.iteration, **scores._asdict()})
-            sheet = _sheet(rows)
-            name = f"{state.iteration:07d}.png"
-            write_whole(self.folder / "samples" / name, lambda p: cv2.imwrite(str(p), sheet))
+            write_sheet(self.folder, state.iteration, rows)
         card = self._card(state, scores)
         cards.save(self.folder / "last.safetensors", state.mean, card)
         if scores is None or scores.psnr > state.best:
@@ -181,7 +184,7 @@ class Loop:
         )
 
     def _progress(
-        self, state: State, journal: Journal, clock: "_Clock", scores: Scores | None
+        self, state: State, journal: Journal, clock: "Clock", scores: Scores | None
     ) -> Progress:
         logged = next((line["loss"] for line in reversed(journal.lines) if "loss" in line), None)
         seconds = clock.seconds_per_iteration(state.iteration)
@@ -196,19 +199,30 @@ class Loop:
         )
 
 
-class _Clock:
+class Clock:
+    """Says when a run has to save, and how fast it goes.
+
+    Parameters
+    ----------
+    iteration
+        Where this start of the run begins.
+    """
+
     def __init__(self, iteration: int) -> None:
         self._first, self._began = iteration, time.monotonic()
         self._saved = self._began
 
     @property
     def due(self) -> bool:
+        """Whether the last time was long ago."""
         return time.monotonic() - self._saved > SAVED
 
     def saved(self) -> None:
+        """Count from now."""
         self._saved = time.monotonic()
 
     def seconds_per_iteration(self, iteration: int) -> float:
+        """Return the mean of this start so far."""
         return max(time.monotonic() - self._began, 1e-9) / max(1, iteration - self._first)
 
 
@@ -220,14 +234,23 @@ def _last_scores(journal: Journal | None) -> Scores | None:
     return None
 
 
-def _sheet(rows: list[Restored]) -> npt.NDArray[np.uint8]:
-    """Return samples below each other, noisy, restored and clean side by side, in B, G, R."""
-    height = max(row.clean.shape[0] for row in rows)
-    width = max(row.clean.shape[1] for row in rows)
-    sheet = np.zeros((len(rows) * height, 3 * width, 3), np.uint8)
+def write_sheet(
+    folder: Path, iteration: int, rows: Sequence[Sequence[npt.NDArray[np.uint8]]]
+) -> None:
+    """Write the pictures of a validation into a run's folder ``samples``."""
+    name = f"{iteration:07d}.png"
+    pixels = sheet(rows)
+    write_whole(folder / "samples" / name, lambda partial: cv2.imwrite(str(partial), pixels))
+
+
+def sheet(rows: Sequence[Sequence[npt.NDArray[np.uint8]]]) -> npt.NDArray[np.uint8]:
+    """Return rows of 8-bit pictures (H, W, C) side by side, below each other, in B, G, R."""
+    height = max(picture.shape[0] for row in rows for picture in row)
+    width = max(picture.shape[1] for row in rows for picture in row)
+    found = np.zeros((len(rows) * height, len(rows[0]) * width, 3), np.uint8)
     for y, row in enumerate(rows):
         for x, picture in enumerate(row):
             h, w, channels = picture.shape
-            place = sheet[y * height : y * height + h, x * width : x * width + w]
+            place = found[y * height : y * height + h, x * width : x * width + w]
             place[:] = picture[..., ::-1] if channels == 3 else picture
-    return sheet
+    return found

@@ -2,6 +2,8 @@
 
 import copy
 import pickle
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Self
@@ -118,8 +120,7 @@ class State:
             If the file is damaged.
         """
         device = next(self.model.parameters()).device
-        try:
-            data: dict[str, Any] = torch.load(path, map_location=device, weights_only=True)
+        with resumed(path, device) as data:
             _fill(self.model, data["model"])
             if self.mean is not self.model:
                 _fill(self.mean, data["mean"])
@@ -127,18 +128,31 @@ class State:
             self.scaler.load_state_dict(data["scaler"])
             self.iteration, self.best = data["iteration"], data["best"]
             self.pending = list(data["pending"])
-        except (
-            OSError,
-            RuntimeError,
-            KeyError,
-            EOFError,
-            ValueError,
-            pickle.UnpicklingError,
-        ) as error:
-            reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-            raise UnreadableFileError(
-                f"cannot go on from {path}: {reason}; start anew with --overwrite"
-            ) from None
+
+
+@contextmanager
+def resumed(path: Path, device: torch.device) -> Iterator[dict[str, Any]]:
+    """Read what a run left to go on from.
+
+    Raises
+    ------
+    UnreadableFileError
+        If the file is damaged, or what it holds does not fit.
+    """
+    try:
+        yield torch.load(path, map_location=device, weights_only=True)
+    except (
+        OSError,
+        RuntimeError,
+        KeyError,
+        EOFError,
+        ValueError,
+        pickle.UnpicklingError,
+    ) as error:
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise UnreadableFileError(
+            f"cannot go on from {path}: {reason}; start anew with --overwrite"
+        ) from None
 
 
 def _fill(model: nn.Module, weights: dict[str, Tensor]) -> None:

@@ -13,7 +13,7 @@ from denoisers.base import Denoiser, picture_of
 from denoisers.data import Mixture
 from denoisers.inference.padding import pad_to_multiple
 from denoisers.training.precision import autocast
-from denoisers.training.recipe import Training
+from denoisers.training.recipe import Training, Validation
 from noisegen.metrics import WINDOW, psnr, ssim, to_8bit
 from noisegen.random import Stream, generator
 from pipelines.tables import ends
@@ -46,6 +46,38 @@ class Case(NamedTuple):
 
 
 @dataclass(frozen=True)
+class Middles:
+    """The middles of some samples, the same every time.
+
+    Attributes
+    ----------
+    mixture
+        What they are taken from, spread evenly over all samples.
+    validation
+        How many, and how large.
+    """
+
+    mixture: Mixture
+    validation: Validation
+
+    def __len__(self) -> int:
+        return len(self.places)
+
+    def __getitem__(self, number: int) -> dict[str, npt.NDArray[Any]]:
+        """Return the pictures of a sample, (H, W, C) integers."""
+        data, sample = self.places[number]
+        whole = self.mixture.datasets[data].whole(sample)
+        return {name: _middle(picture, self.validation.crop) for name, picture in whole.items()}
+
+    @cached_property
+    def places(self) -> list[tuple[int, int]]:
+        """Data set and sample of each picture, spread evenly over all."""
+        every = [(i, s) for i, data in enumerate(self.mixture.datasets) for s in range(len(data))]
+        wanted = min(self.validation.count, len(every))
+        return [every[i * len(every) // wanted] for i in range(wanted)]
+
+
+@dataclass(frozen=True)
 class HeldOut:
     """The pictures of a validation, the same every time.
 
@@ -65,7 +97,7 @@ class HeldOut:
     inputs: tuple[str, ...]
 
     def __len__(self) -> int:
-        return len(self.places)
+        return len(self._middles)
 
     def scores(
         self,
@@ -108,9 +140,7 @@ class HeldOut:
 
     def pictures(self, number: int) -> dict[str, Picture]:
         """Return the pictures of a validated sample, (H, W, C) from 0 to 1."""
-        data, sample = self.places[number]
-        whole = self.mixture.datasets[data].whole(sample)
-        out = {name: _cut(picture, self.recipe.validation.crop) for name, picture in whole.items()}
+        out = {name: _to_float(picture) for name, picture in self._middles[number].items()}
         if self.recipe.awgn is not None:
             low, high = ends(self.recipe.awgn)
             sigma = (low + (high - low) * (number + 0.5) / len(self)) / 255
@@ -119,18 +149,23 @@ class HeldOut:
             out["noisy"] = out["clean"] + np.float32(sigma) * white
         return out
 
-    @cached_property
+    @property
     def places(self) -> list[tuple[int, int]]:
-        """Data set and sample of each picture, spread evenly over all."""
-        every = [(i, s) for i, data in enumerate(self.mixture.datasets) for s in range(len(data))]
-        wanted = min(self.recipe.validation.count, len(every))
-        return [every[i * len(every) // wanted] for i in range(wanted)]
+        """Data set and sample of each picture."""
+        return self._middles.places
+
+    @cached_property
+    def _middles(self) -> Middles:
+        return Middles(self.mixture, self.recipe.validation)
 
 
-def _cut(picture: npt.NDArray[Any], side: int) -> Picture:
+def _middle(picture: npt.NDArray[Any], side: int) -> npt.NDArray[Any]:
     y, x = (max(0, (length - side) // 2) for length in picture.shape[:2])
-    part = picture[y : y + side, x : x + side]
-    return part.astype(np.float32) / np.float32(np.iinfo(part.dtype).max)
+    return picture[y : y + side, x : x + side]
+
+
+def _to_float(picture: npt.NDArray[Any]) -> Picture:
+    return picture.astype(np.float32) / np.float32(np.iinfo(picture.dtype).max)
 
 
 def _tensor(picture: Picture, device: torch.device) -> torch.Tensor:

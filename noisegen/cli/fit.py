@@ -4,7 +4,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from noisegen.cli.options import PART
+from noisegen.cli import fit_neca
+from noisegen.cli.options import SCENES
 
 if TYPE_CHECKING:
     from noisegen.picture import Fit, Model
@@ -20,30 +21,16 @@ SUSPICIOUS = 0.5
 """Offset between noisy and clean, in standard deviations of the noise, that is worth a warning."""
 
 
-class ScenesType(click.ParamType):  # type: ignore[type-arg]
-    """All scenes, those of a split, or one of several parts."""
-
-    name = "all|train|val|test|I/N"
-
-    def convert(
-        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
-    ) -> str | tuple[int, int]:
-        """Parse the text."""
-        if isinstance(value, tuple) or value in ("all", "train", "val", "test"):
-            return value  # type: ignore[no-any-return]
-        if "/" not in value:
-            self.fail(f"'{value}' is not all, train, val, test or I/N", param, ctx)
-        return PART.convert(value, param, ctx)
-
-
 @click.group(short_help="Fit noise of pictures to real pairs.")
 def command() -> None:
     """Fit a noise model of rendered pictures to noisy/clean pairs.
 
     \b
     noisegen fit heteroscedastic-covariance --data pairs/cc --out cc.toml
+    noisegen fit neca --data pairs/cc --camera d800 --out cameras/d800
 
-    The file says what was fitted, in figures that can be read; docs/fit.md says what they mean.
+    A file says what was fitted, in figures that can be read; docs/fit.md says what they mean. NeCA
+    is learned, which takes far longer (docs/neca.md).
     """
 
 
@@ -55,14 +42,7 @@ def _command(model: "Model", text: str) -> click.Command:
         metavar="PAIRS",
         help="Folder of noisy/clean pairs, or a corpus with sRGB pictures.",
     )
-    @click.option(
-        "--scenes",
-        type=ScenesType(),
-        metavar="all|train|val|test|I/N",
-        default="all",
-        show_default=True,
-        help="Which scenes: a split (by the hash of the scene's name), or part I of N of them.",
-    )
+    @SCENES
     @click.option("--licence", help="Terms of the figures.  [default: those of the pairs]")
     @click.option("--out", required=True, metavar="FILE.toml", help="File to write.")
     def run(data: str, scenes: Any, licence: str | None, out: str) -> None:
@@ -85,6 +65,7 @@ relative to it is fitted too."""
 
 for _model, _text in SHORT.items():
     command.add_command(_command(_model, _text))  # type: ignore[arg-type]
+command.add_command(fit_neca.command)
 
 
 def _report(found: "Fit") -> None:

@@ -111,3 +111,30 @@ ASSIGNMENT = AssignmentType()
 SETTING = SettingType()
 RANGE = RangeType()
 PART = PartType()
+
+
+class ScenesType(click.ParamType):  # type: ignore[type-arg]
+    """All scenes, those of a split, or one of several parts."""
+
+    name = "all|train|val|test|I/N"
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> str | tuple[int, int]:
+        """Parse the text."""
+        if isinstance(value, tuple) or value in ("all", "train", "val", "test"):
+            return value  # type: ignore[no-any-return]
+        if "/" not in value:
+            self.fail(f"'{value}' is not all, train, val, test or I/N", param, ctx)
+        return PART.convert(value, param, ctx)
+
+
+SCENES = click.option(
+    "--scenes",
+    type=ScenesType(),
+    metavar="all|train|val|test|I/N",
+    default="all",
+    show_default=True,
+    help="Which scenes: a split (by the hash of the scene's name), or part I of N of them.",
+)
+"""Which scenes of a set of pairs are taken."""

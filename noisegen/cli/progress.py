@@ -150,11 +150,11 @@ class _TrainingLines:
 
 
 def _state(state: Any) -> str:
-    """Return loss, learning rate, speed, time left and PSNR of a training run in a few words."""
+    """Return loss, learning rate, speed, time left and what a training run measured last."""
     minutes, seconds = divmod(round(state.seconds_left), 60)
     hours, minutes = divmod(minutes, 60)
     text = (
         f"loss {state.loss:.4g}, lr {state.lr:.2e}, {state.patches_per_second:.3g} patches/s, "
         f"{hours}:{minutes:02}:{seconds:02} to go"
     )
-    return text if state.scores is None else f"{text}, PSNR {state.scores.psnr:.2f} dB"
+    return f"{text}, {state.measured}" if state.measured else text

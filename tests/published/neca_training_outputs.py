@@ -43,7 +43,7 @@ def instance_norm(net):
 
 def nets_of(case):
     gain, level, correlation, whole, thinned, denoiser = map(case.weights, range(6))
-    act = {"R": "relu", "L": "leaky"}[case.options.get("act_mode", "R")]
+    act = {"L": "leaky"}.get(case.options.get("act_mode"), "relu")  # others are not of C
     mixing = {
         "activation": act,
         "padding": case.options.get("padding_mode", "zeros"),

@@ -1,0 +1,132 @@
+"""How real NeCA's noise is on scenes it has not seen, beside models fitted to the same pairs.
+
+    noisegen fit neca --data PAIRS --camera NAME --scenes 1/2 --out DIR
+    python -m benchmarks.neca_realism PAIRS 1/2 DIR [--look LOOK.png]
+
+The part of the scenes is that which NeCA was trained on; the models of ``noisegen fit`` are fitted
+to it too. All put noise on the clean halves of the other scenes, several times, and all are told
+how strong the noise of each picture is: NeCA's gain network reads it off the noisy half, and the
+others get the strength that gives the real noise's variance. Two tables: that of ``noisegen
+realism``, and the divergences as papers print them, of each picture with its own real noise, mean
+over the pictures.
+"""
+
+import argparse
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from benchmarks.matching import strength
+from noisegen import metrics, neca, random
+from noisegen.neca.sampling import Sampler
+from noisegen.picture import MODELS, add_noise
+from pipelines.fit import choose, fit_pairs
+from pipelines.pairs import Pair, Pairs, Picture, open_pairs
+from pipelines.realism.comparison import compare
+from pipelines.realism.table import markdown
+
+DRAWS = 4
+
+CROP, ENLARGED = 160, 3
+"""Side of the crops that are shown, in pixels, and how much larger they are."""
+
+Put = Callable[[int, int, Pair], Picture]
+"""Number of the pair, draw, the real pair: the clean half with noise."""
+
+
+def main() -> None:
+    """Measure and print."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.neca_realism", description=__doc__)
+    parser.add_argument("pairs")
+    parser.add_argument("part", help="I/N: the scenes that NeCA was trained on")
+    parser.add_argument("folder", help="NeCA's weights")
+    parser.add_argument("--look", type=Path, help="PNG of real and made noise side by side")
+    asked = parser.parse_args()
+    part, parts = map(int, asked.part.split("/"))
+    every = open_pairs(asked.pairs)
+    fitted = choose(every, (part, parts))
+    real = every.of_scenes(set(every.scenes) - set(fitted.scenes))
+    rows: dict[str, Put] = {"NeCA-W": _neca(asked.folder)}
+    for model in reversed(MODELS):
+        rows[model] = _model(fitted, model)
+    sets = [_noisy(real, put) for put in rows.values()]
+    print(markdown(compare(real, sets), ["real, held out", *rows]))
+    print(_published(real, dict(zip(rows, sets, strict=True))))
+    if asked.look:
+        cv2.imwrite(str(asked.look), _look(real, sets))
+
+
+def _neca(folder: str) -> Put:
+    sampler = Sampler(neca.load(folder))
+
+    def put(number: int, draw: int, pair: Pair) -> Picture:
+        level = sampler.level_map(pair.clean, sampler.gain(pair.noisy))
+        return sampler.add_noise(pair.clean, level, random.counter(0, number, draw))
+
+    return put
+
+
+def _model(fitted: Pairs, model: str) -> Put:
+    noise = fit_pairs(fitted, model).noise  # type: ignore[arg-type]
+
+    def put(number: int, draw: int, pair: Pair) -> Picture:
+        where = random.counter(0, number, draw)
+        s = 1.0
+        for _ in range(3):  # rounding and clipping keep the variance from going with s²
+            noisy = add_noise(pair.clean, noise, where, strength=s)
+            s *= np.exp((strength(pair.clean, pair.noisy) - strength(pair.clean, noisy)) / 2)
+        return add_noise(pair.clean, noise, where, strength=s)
+
+    return put
+
+
+def _noisy(real: Pairs, put: Put) -> Pairs:
+    """Return the clean halves with noise, each several times."""
+    made: dict[int, tuple[Picture, Picture]] = {}
+
+    def load(place: int) -> tuple[Picture, Picture]:
+        if place not in made:
+            number, draw = divmod(place, DRAWS)
+            pair = real[number]
+            made[place] = pair.clean, put(number, draw, pair)
+        return made[place]
+
+    entries = tuple(e._replace(name=f"{e.name} {k}") for e in real.entries for k in range(DRAWS))
+    return replace(
+        real, where="made", entries=entries, load=load, places=tuple(range(len(entries)))
+    )
+
+
+def _published(real: Pairs, sets: dict[str, Pairs]) -> str:
+    names = [*(f"KLD, {name}" for name in metrics.KLD), "AKLD"]
+    lines = ["| | " + " | ".join(names) + " |", "|---|" + "---:|" * len(names)]
+    for name, made in sets.items():
+        rows = []
+        for place, pair in enumerate(made):
+            own = real[place // DRAWS]
+            white = np.iinfo(own.clean.dtype).max
+            x, y, z = (half / white for half in (own.clean, own.noisy, pair.noisy))
+            klds = [metrics.kld(y - x, z - x, definition) for definition in metrics.KLD]
+            rows.append([*klds, metrics.akld(x, y, z)])
+        cells = [f"{value:.3f}".replace("-", "−") for value in np.mean(rows, axis=0)]
+        lines.append(f"| {name} | " + " | ".join(cells) + " |")
+    return "\n".join(lines) + "\n"
+
+
+def _look(real: Pairs, sets: list[Pairs]) -> Picture:
+    """Return middles of the real pairs, and the same with made noise, as B, G, R."""
+    rows = []
+    for number, pair in enumerate(real):
+        height, width, _ = pair.clean.shape
+        y, x = (height - CROP) // 2, (width - CROP) // 2
+        noisy = [pair.clean, pair.noisy, *(made[number * DRAWS].noisy for made in sets)]
+        cut = [picture[y : y + CROP, x : x + CROP, ::-1] for picture in noisy]
+        rows.append(np.hstack(cut))
+    return np.kron(np.vstack(rows), np.ones((ENLARGED, ENLARGED, 1), np.uint8)).astype(np.uint8)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,122 @@
+"""The pairs of one camera: which they are, that they are pairs, and how strong their noise is."""
+
+import re
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from noisegen.errors import InputError
+from pipelines.pairs import Pair, Pairs
+
+MOST = 512
+"""Pairs of a set that are measured, evenly spread over it."""
+
+BLOCK = 16
+"""Side of the blocks whose means are compared, in pixels: noise hardly moves them."""
+
+FAR = 12 / 255
+"""Standard deviation between the blocks of two halves that may still be noise, white being 1."""
+
+Gains = dict[int, tuple[float, ...]]
+
+
+def of_camera(pairs: Pairs, camera: str) -> Pairs:
+    """Return the pairs that were taken by a camera; all, where none is known to be.
+
+    Parameters
+    ----------
+    pairs
+        Their entries say the camera, where it is known.
+    camera
+        Case does not matter.
+    """
+    own = [i for i, e in enumerate(pairs.entries) if e.camera.lower() == camera.lower()]
+    return pairs.take(own) if own else pairs
+
+
+def measured_gains(pairs: Pairs, patch: int, on_pair: Callable[[], None] = lambda: None) -> Gains:
+    """Return the standard deviations of the pairs' noise by ISO, where an ISO is known.
+
+    Parameters
+    ----------
+    pairs
+        Of one camera.
+    patch
+        Pixels that a picture must have in height and width.
+    on_pair
+        Called when a pair was read.
+
+    Raises
+    ------
+    InputError
+        If a pair is too small, has no noise, or its halves do not show the same.
+    """
+    gains: dict[int, list[float]] = {}
+    for number in spread(len(pairs)):
+        pair = pairs[number]
+        noise = check(pair, patch, pairs.where)
+        if iso := iso_of(pairs, number):
+            gains.setdefault(iso, []).append(float(noise.std(dtype=np.float64)))
+        on_pair()
+    return {iso: tuple(sorted(found)) for iso, found in gains.items()}
+
+
+def spread(count: int) -> list[int]:
+    """Return the numbers of the pairs that are measured."""
+    numbers: list[int] = np.unique(np.linspace(0, count - 1, min(count, MOST)).astype(int)).tolist()
+    return numbers
+
+
+def check(pair: Pair, patch: int, where: str) -> npt.NDArray[np.float32]:
+    """Return the noise of a pair in units of white, and refuse what is none.
+
+    Raises
+    ------
+    InputError
+        As :func:`measured_gains`.
+    """
+    height, width, _ = pair.clean.shape
+    if min(height, width) < patch:
+        raise InputError(
+            f"{where}: pair {pair.name} has {width}x{height} pixels, {patch}x{patch} or more are "
+            "needed; leave it out"
+        )
+    white = np.float32(np.iinfo(pair.clean.dtype).max)
+    clean, noisy = (half.astype(np.float32) / white for half in (pair.clean, pair.noisy))
+    noise: npt.NDArray[np.float32] = noisy - clean
+    if not noise.any():
+        raise InputError(f"{where}: the halves of pair {pair.name} are equal: there is no noise")
+    apart, content = (_blocks(t).std() for t in (noise, clean))
+    if apart > FAR and apart > content / 2:
+        raise InputError(
+            f"{where}: the halves of pair {pair.name} do not show the same scene (means of "
+            f"{BLOCK}x{BLOCK} pixels differ by {255 * apart:.0f} of 255); pair them anew"
+        )
+    return noise
+
+
+def iso_of(pairs: Pairs, number: int) -> int | None:
+    """Return the ISO speed of a pair, from its corpus or by its name, or None."""
+    if pairs.corpus is not None:
+        value = float(pairs.corpus.table[pairs.places[number]]["iso"])
+        return round(value) if np.isfinite(value) and value > 0 else None
+    match = _ISO.search(pairs.entries[number].name)
+    return int(next(filter(None, match.groups()))) if match else None
+
+
+_ISO = re.compile(
+    r"iso[-_]?(\d+)"  # CC
+    r"|(?:^|/)\d{4}_\d{3}_[A-Z0-9]{2}_(\d{5})_"  # SIDD's captures
+    r"|(?:^|/)[A-Z0-9]{2}_(\d{5})_val\d{4}"  # and blocks
+    r"|(?:^|/)[A-Za-z]\w*?_[\d-]+_[\d-]+_(\d+)_[A-Za-z]+_\d+$",  # PolyU
+    re.IGNORECASE,
+)
+
+
+def _blocks(picture: npt.NDArray[np.float32]) -> npt.NDArray[Any]:
+    down, across = (length // BLOCK for length in picture.shape[:2])
+    cut = picture[: down * BLOCK, : across * BLOCK]
+    apart = cut.reshape(down, BLOCK, across, BLOCK, -1)
+    return np.asarray(apart.mean((1, 3), dtype=np.float64))

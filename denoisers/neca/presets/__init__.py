@@ -1,0 +1,1 @@
+"""Named recipes for training NeCA, one TOML file each, read by :mod:`denoisers.presets`."""
