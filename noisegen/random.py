@@ -63,6 +63,7 @@ class Stream(IntEnum):
     FINISH = 40
     SHADING = 50
     UNPROCESS = 60
+    NECA_GAIN = 65
     BOOTSTRAP = 70
     NECA = 80
     NECA_HELD_OUT = 81

@@ -13,11 +13,12 @@ import noisegen
 import noisegen.random
 from catalogs import sources
 from noisegen.errors import CorpusMismatchError, DamagedCorpusError
-from pipelines import picture, prepare, schema
+from pipelines import neca, picture, prepare, schema
 from pipelines import recipe as recipes
 from pipelines.build import write_image_names
 from pipelines.corpus import Corpus
 from pipelines.job import Job
+from pipelines.neca import NecaDeveloper
 from pipelines.picture import AnyDeveloper, dark_of
 from pipelines.plan import Plan
 from pipelines.recipe import Recipe
@@ -59,6 +60,7 @@ def begin(
     overwrite: bool,
     shard_mb: int,
     dark_frames: str | None = None,
+    neca_weights: str | None = None,
 ) -> Begun:
     """Return the corpus of a resolved recipe that is there, or begin one.
 
@@ -79,7 +81,7 @@ def begin(
         corpus = Corpus(storage)
         if _named(corpus):
             return Begun(corpus, False, ())
-    job = prepare.new_job(recipe, root, shard_mb, dark_frames)
+    job = prepare.new_job(recipe, root, shard_mb, dark_frames, neca_weights)
     if other:
         # Not before all that can be refused was checked: a mistyped root must not cost a corpus.
         remove(storage)
@@ -146,6 +148,7 @@ def _attributes(job: Job) -> dict[str, Any]:
             "licence": camera.licence if camera else "the files' own",
         },
         **picture.attributes(job.recipe),
+        **_networks(job),
         **({"dark_frames": [vars(frame) for frame in dark.frames]} if dark else {}),
         "warnings": list(_warnings(job)),
         "versions": {
@@ -154,6 +157,12 @@ def _attributes(job: Job) -> dict[str, Any]:
             "opencv": cv2.__version__,
         },
     }
+
+
+def _networks(job: Job) -> dict[str, Any]:
+    """Return what the corpus says of the networks that draw its noise; nothing without."""
+    made = job.developer
+    return neca.attributes(made) if isinstance(made, NecaDeveloper) else {}
 
 
 def _warnings(job: Job) -> tuple[str, ...]:

@@ -4,16 +4,15 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 
 from noisegen import random
 from noisegen.errors import DamagedCorpusError, UnreadableFileError
 from noisegen.isp.shading import Shading
 from pipelines import prepare
 from pipelines.corpus import Corpus
+from pipelines.develop import Arrays
 from pipelines.digest import sample_digest
 from pipelines.job import ImageFacts
-from pipelines.picture import AnyDeveloper
 from pipelines.shard import batches, of_image
 from pipelines.store import decode_text, write_chunk
 
@@ -95,6 +94,7 @@ def verify(
     regenerate: int = 0,
     root: str | None = None,
     dark_frames: str | None = None,
+    neca_weights: str | None = None,
     forget: bool = False,
     on_shard: Callable[[int], None] | None = None,
 ) -> Verification:
@@ -110,6 +110,8 @@ def verify(
         Folder or URL of the source, for ``regenerate``.
     dark_frames
         Folder or URL of the dark frames, for ``regenerate``.
+    neca_weights
+        Folder or file of NeCA's networks, for ``regenerate``.
     forget
         Take damaged shards out of the manifest, so that the next run makes them again.
     on_shard
@@ -142,7 +144,7 @@ def verify(
         len(sound) + len(damaged),
         tuple(sorted(damaged)),
         again,
-        _different(corpus, again, root, dark_frames),
+        _different(corpus, again, root, dark_frames, neca_weights),
     )
 
 
@@ -167,11 +169,15 @@ def _choose(corpus: Corpus, shards: list[int], wanted: int) -> tuple[int, ...]:
 
 
 def _different(
-    corpus: Corpus, samples: tuple[int, ...], root: str | None, dark_frames: str | None
+    corpus: Corpus,
+    samples: tuple[int, ...],
+    root: str | None,
+    dark_frames: str | None,
+    neca_weights: str | None,
 ) -> tuple[int, ...]:
     if not samples:
         return ()
-    job = prepare.job_of(corpus, root, dark_frames)
+    job = prepare.job_of(corpus, root, dark_frames, neca_weights)
     wanted, out = set(samples), []
     for shard in sorted({s // corpus.plan.rows_per_shard for s in samples}):
         number, problem, developer = corpus.rows_of(shard).start, "", job.developer
@@ -182,26 +188,23 @@ def _different(
                 developer = of_image(job, own).developer
                 continue
             for patch, rows in enumerate(item.rows):
-                for row in rows:
+                for at, row in enumerate(rows):
                     if number in wanted:
                         if item.tiles is None:
                             raise UnreadableFileError(
                                 f"sample {number} cannot be made again: "
                                 f"{problem or 'its place or its noise is refused now'}"
                             )
-                        if not _same(corpus, developer, number, row, item.tiles[patch]):
+                        tile, draw = item.tiles[patch], patch * len(rows) + at
+                        fresh = {name: array[draw] for name, array in item.arrays.items()}
+                        if not fresh:
+                            fresh = developer.sample(row, tile, corpus.window(row))
+                        if not _same(corpus, number, row, fresh):
                             out.append(number)
                     number += 1
     return tuple(out)
 
 
-def _same(
-    corpus: Corpus,
-    developer: AnyDeveloper,
-    sample: int,
-    row: np.void,
-    tile: npt.NDArray[np.uint16],
-) -> bool:
-    fresh = developer.sample(row, tile, corpus.window(row))
+def _same(corpus: Corpus, sample: int, row: np.void, fresh: Arrays) -> bool:
     stored = corpus[sample]
     return sample_digest(row, fresh) == sample_digest(stored.row, stored.arrays)

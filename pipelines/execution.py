@@ -10,7 +10,7 @@ import logging
 import signal
 import threading
 import tomllib
-from collections.abc import Callable, Generator, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -29,7 +29,10 @@ CONNECT_SECONDS = 20.0
 
 
 def run(
-    task: Callable[[int], Result], shards: Iterable[int], client: Any | None = None
+    task: Callable[[int], Result],
+    shards: Iterable[int],
+    client: Any | None = None,
+    resources: Mapping[str, int] | None = None,
 ) -> Generator[Result, None, None]:
     """Yield ``task(shard)`` for all shards, in any order.
 
@@ -43,14 +46,39 @@ def run(
         Numbers of the shards.
     client
         A ``distributed.Client``; None makes one shard after the other in this process.
+    resources
+        What a worker must offer for each task, such as ``{"GPU": 1}``; this process has what it
+        has.
     """
     if client is None:
         yield from map(task, shards)
     else:
-        yield from _on_dask(task, shards, client)
+        yield from _on_dask(task, shards, client, resources or {})
 
 
-def _on_dask(task: Callable[[int], Result], shards: Iterable[int], client: Any) -> Iterator[Result]:
+def check_resources(client: Any, resources: Mapping[str, int]) -> None:
+    """Refuse a cluster of which no worker offers what a task needs: it would wait for ever.
+
+    Raises
+    ------
+    InputError
+        One line that says what to start workers with.
+    """
+    workers = client.scheduler_info(n_workers=-1)["workers"].values()
+    for name, amount in resources.items():
+        if workers and not any(w["resources"].get(name, 0) >= amount for w in workers):
+            raise InputError(
+                f"no worker of this cluster offers {name}={amount}; start them with "
+                f'dask worker --resources "{name}={amount}"'
+            )
+
+
+def _on_dask(
+    task: Callable[[int], Result],
+    shards: Iterable[int],
+    client: Any,
+    resources: Mapping[str, int],
+) -> Iterator[Result]:
     from distributed import as_completed
 
     waiting = iter(shards)
@@ -62,7 +90,9 @@ def _on_dask(task: Callable[[int], Result], shards: Iterable[int], client: Any) 
         shard = next(waiting, None)
         if shard is not None:
             # Not pure: a shard made by an earlier run may have been removed since.
-            future = client.submit(task, shard, pure=False, retries=RETRIES)
+            future = client.submit(
+                task, shard, pure=False, retries=RETRIES, resources=dict(resources)
+            )
             in_flight.add(future)
             running.add(future)
 

@@ -33,7 +33,9 @@ from pipelines.develop import (
     noise_parameters,
     recorded,
 )
-from pipelines.picture import AnyDeveloper, PictureDeveloper
+from pipelines.on_picture import RenderedDeveloper
+from pipelines.picture import AnyDeveloper
+from pipelines.tables.neca import NOISES
 from pipelines.tile import Window
 
 BINS = 24
@@ -120,7 +122,7 @@ def noise_curves(corpus: Corpus, samples: Sequence[int]) -> list[Curve]:
 
 def expected(corpus: Corpus, number: int, sample: Sample) -> npt.NDArray[Any]:
     """Return what the noisy picture would be without noise: the darkened clean one in low light."""
-    if isinstance(corpus.developer, PictureDeveloper):
+    if isinstance(corpus.developer, RenderedDeveloper):
         return sample.arrays["clean"]
     row, tile, window = _tile(corpus, number, sample)
     quiet = row.copy()
@@ -194,6 +196,8 @@ def _compare(
     draws = []
     if corpus.recipe.stage == "raw":
         draws.append(_predicted(corpus, row, quiet))
+    elif corpus.recipe.noise in NOISES:
+        draws.append(np.full(quiet.shape, np.nan))  # whole pictures tell, which a corpus has not
     else:
         for draw in range(DRAWS):
             fresh = row.copy()
@@ -218,7 +222,7 @@ def _tile(corpus: Corpus, number: int, sample: Sample) -> tuple[np.void, npt.NDA
     Where noise is drawn on the picture, return the clean picture.
     """
     recipe, row = corpus.recipe, sample.row
-    if isinstance(corpus.developer, PictureDeveloper):
+    if isinstance(corpus.developer, RenderedDeveloper):
         return row, sample.arrays["clean"], corpus.window(row)
     if recipe.lazy:
         tile = corpus.reader(corpus.developer.tile.name)[number // corpus.plan.draws]

@@ -16,48 +16,25 @@ from noisegen.errors import InputError
 from noisegen.picture import PictureNoise, add_noise
 from noisegen.picture.parameters import Picture
 from pipelines.dark import DarkFrames
-from pipelines.develop import Arrays, Developer, Sensor, Tile
+from pipelines.develop import Arrays, Developer, Sensor
+from pipelines.neca import NecaDeveloper
+from pipelines.on_picture import RenderedDeveloper
 from pipelines.recipe import PICTURE_PREFIX, Recipe
+from pipelines.tables.neca import NOISES
 from pipelines.tile import Window
 
 
 @dataclass(frozen=True)
-class PictureDeveloper:
-    """Makes the arrays of a sample of its clean picture.
+class PictureDeveloper(RenderedDeveloper):
+    """Makes the arrays of a sample of its clean picture; noise looks at a pixel itself alone.
 
     Attributes
     ----------
-    recipe
-        Its bits and seed say what is made.
-    sensor
-        Of the camera that the picture was rendered for; nothing is drawn from it.
     noise
         What is drawn.
     """
 
-    recipe: Recipe
-    sensor: Sensor
     noise: PictureNoise
-
-    @property
-    def halo(self) -> int:
-        """Surroundings of a patch that its tile carries: noise looks at a pixel itself alone."""
-        return 0
-
-    @property
-    def core(self) -> int:
-        """Edge of the square of a frame that a tile is: the patch."""
-        return self.recipe.patch
-
-    def window(self, y: int, x: int, height: int, width: int) -> Window:
-        """Return the window of a tile at (y, x) of a frame of that size."""
-        return Window(y, x, self.core, self.halo, height, width)
-
-    @property
-    def tile(self) -> Tile:
-        """What a tile is."""
-        dtype = "uint8" if self.recipe.depth == 8 else "uint16"
-        return Tile("clean", dtype, (3,), "1", "clean picture")
 
     def sample(self, row: np.void, tile: Picture, window: Window) -> Arrays:
         """Return ``clean`` and ``noisy`` of a sample; see :meth:`Developer.sample`."""
@@ -104,7 +81,7 @@ class PictureDeveloper:
         rows["exposure_ratio"] = 1
 
 
-AnyDeveloper = Developer | PictureDeveloper
+AnyDeveloper = Developer | PictureDeveloper | NecaDeveloper
 """What makes samples: noise on the mosaic, or on the picture."""
 
 
@@ -116,6 +93,8 @@ def developer(recipe: Recipe, sensor: Sensor) -> AnyDeveloper:
     InputError
         If the recipe's noise file is none.
     """
+    if recipe.noise in NOISES:
+        return NecaDeveloper(recipe, sensor)
     if recipe.noise_file is None:
         return Developer(recipe, sensor)
     found = noise_file.parse(recipe.noise_file, f"noise {recipe.noise}")

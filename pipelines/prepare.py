@@ -16,11 +16,12 @@ from noisegen.errors import CorpusMismatchError, InputError, MissingDataError
 from noisegen.sensor import BodyFigures
 from noisegen.sensor import models as noise_models
 from noisegen.sensor.body import TERMS
-from pipelines import dark_folder, picture, unprocessing
+from pipelines import dark_folder, neca, picture, unprocessing
 from pipelines import plan as plans
 from pipelines.corpus import Corpus
 from pipelines.develop import Developer, Sensor
 from pipelines.job import Job
+from pipelines.neca import NecaDeveloper
 from pipelines.picture import AnyDeveloper
 from pipelines.plan import Plan
 from pipelines.recipe import Recipe
@@ -32,8 +33,11 @@ VAL, TEST = 10, 10
 """Percent of the scenes in the splits "val" and "test"; the others are "train"."""
 
 
-def resolve(recipe: Recipe, dark_frames: str | None = None) -> Recipe:
-    """Return the recipe with its camera's file inside, its noise model and its dark frames named.
+def resolve(
+    recipe: Recipe, dark_frames: str | None = None, neca_weights: str | None = None
+) -> Recipe:
+    """Return the recipe with its camera's file inside, its noise model, dark frames and networks
+    named.
 
     A resolved recipe means the same on every machine and in every later version of the catalog's
     defaults.
@@ -44,6 +48,8 @@ def resolve(recipe: Recipe, dark_frames: str | None = None) -> Recipe:
         The recipe.
     dark_frames
         Folder or URL of the dark frames, where it draws from some.
+    neca_weights
+        Folder or file of NeCA's networks, where it draws with some.
 
     Raises
     ------
@@ -51,6 +57,11 @@ def resolve(recipe: Recipe, dark_frames: str | None = None) -> Recipe:
         If a name is unknown or the camera cannot give what is asked for.
     """
     recipe = dark_folder.with_frames(picture.with_noise_file(recipe), dark_frames)
+    return neca.with_weights(_with_camera(recipe), neca_weights)
+
+
+def _with_camera(recipe: Recipe) -> Recipe:
+    """Return the recipe with its camera's file inside and its noise model named."""
     changes: dict[str, Any] = {}
     if recipe.camera.endswith(".toml") and recipe.camera_file is None:
         own = cameras.load(recipe.camera)
@@ -204,7 +215,11 @@ class Layout:
 
 
 def layout(
-    recipe: Recipe, root: str | None, shard_mb: int, dark_frames: str | None = None
+    recipe: Recipe,
+    root: str | None,
+    shard_mb: int,
+    dark_frames: str | None = None,
+    neca_weights: str | None = None,
 ) -> Layout:
     """Plan a corpus that does not exist yet.
 
@@ -218,6 +233,8 @@ def layout(
         Uncompressed pixels of a shard, in MB.
     dark_frames
         Folder or URL of the dark frames, where it draws from some.
+    neca_weights
+        Folder or file of NeCA's networks, where it draws with some.
     """
     entry = sources.entry(recipe.source)
     camera = target(recipe)
@@ -225,6 +242,8 @@ def layout(
     if recipe.dark_frames and camera is not None and isinstance(made, Developer):
         edge = made.core + 2 * made.halo
         made = replace(made, dark=dark_folder.survey(recipe, dark_frames, camera, edge))
+    if isinstance(made, NecaDeveloper):
+        made = neca.with_networks(made, neca_weights)
     listed = None
     if entry.needs_root:
         source = sources.open(recipe.source, root, **recipe.source_options)
@@ -242,15 +261,26 @@ def layout(
     return Layout(plan, camera, made, source, listed)
 
 
-def new_job(recipe: Recipe, root: str | None, shard_mb: int, dark_frames: str | None = None) -> Job:
+def new_job(
+    recipe: Recipe,
+    root: str | None,
+    shard_mb: int,
+    dark_frames: str | None = None,
+    neca_weights: str | None = None,
+) -> Job:
     """Plan a corpus that does not exist yet, and name its images; see :func:`layout`."""
-    made = layout(recipe, root, shard_mb, dark_frames)
+    made = layout(recipe, root, shard_mb, dark_frames, neca_weights)
     listed = made.source.images() if made.listed is None else made.listed
     refs = tuple(listed[i] for i in plans.spread(len(listed), made.plan.images))
     return Job(recipe, made.plan, made.source, refs, made.camera, made.developer)
 
 
-def job_of(corpus: Corpus, root: str | None, dark_frames: str | None = None) -> Job:
+def job_of(
+    corpus: Corpus,
+    root: str | None,
+    dark_frames: str | None = None,
+    neca_weights: str | None = None,
+) -> Job:
     """Return the job that makes, or made, an existing corpus."""
     recipe = corpus.recipe
     names = corpus.images
@@ -266,12 +296,18 @@ def job_of(corpus: Corpus, root: str | None, dark_frames: str | None = None) -> 
     if recipe.dark_frames and isinstance(made, Developer):
         frames = dark_folder.of_corpus(recipe, dark_frames, corpus.attributes)
         made = replace(made, dark=frames)
+    if isinstance(made, NecaDeveloper):
+        made = neca.with_networks(made, neca_weights)
     return Job(recipe, corpus.plan, source, refs, target(recipe), made)
 
 
 @lru_cache(maxsize=4)
 def opened(
-    path: str, root: str | None, dark_frames: str | None, identity: str
+    path: str,
+    root: str | None,
+    dark_frames: str | None,
+    neca_weights: str | None,
+    identity: str,
 ) -> tuple[Corpus, Job]:
     """Return a corpus and its job, kept for the next shard that this process makes.
 
@@ -282,7 +318,7 @@ def opened(
         raise CorpusMismatchError(
             f"{path}: overwritten with another recipe while it was being made"
         )
-    return corpus, job_of(corpus, root, dark_frames)
+    return corpus, job_of(corpus, root, dark_frames, neca_weights)
 
 
 def splits(scenes: list[str]) -> npt.NDArray[np.uint8]:

@@ -19,6 +19,7 @@ from pipelines import presets
 from pipelines.tables import Range, Table, check_range, ends, first_problem, merged, to_toml
 from pipelines.tables.body import Body
 from pipelines.tables.finish import Finish
+from pipelines.tables.neca import NOISES, Neca
 from pipelines.tables.select import Select
 from pipelines.tables.shading import ShadingTable
 from pipelines.tables.source_noise import SourceNoise
@@ -33,7 +34,7 @@ PICTURE_PREFIX = "srgb-"
 PICTURE_KEYS = frozenset(
     {"schema_version", "preset", "source", "source_options", "camera", "camera_file", "noise"}
     | {"noise_file", "bits", "lazy", "patch", "per_image", "count", "draws", "seed"}
-    | {"demosaic", "gamma", "tone", "border"}
+    | {"demosaic", "gamma", "tone", "border", "neca"}
 )
 """Keys that mean something where noise is drawn on the rendered picture."""
 
@@ -77,6 +78,9 @@ class Recipe(Table):
     )
     noise_file: str | None = Field(
         None, description="Text of the TOML file of noise that is drawn on the rendered picture."
+    )
+    neca: Neca = Field(
+        Neca(), description="Noise neca-w and neca-s, drawn with networks (docs/neca.md)."
     )
     iso: float | Range | Literal["as-shot"] | None = Field(
         None,
@@ -191,23 +195,27 @@ class Recipe(Table):
             raise ValueError("camera: 'as-shot' reads each file's own figures; give no camera_file")
         if self.on_picture:
             self._check_picture()
+        low, high = ends(self.tone)
+        self.neca.check(self.noise, tone_is_drawn=low < high, lazy=self.lazy)
         return self
 
     def _check_picture(self) -> None:
         """Refuse what has no meaning where noise is drawn on the rendered picture."""
+        what = f"noise {self.noise}" if self.noise in NOISES else "noise of a fitted file"
         for name, field in Recipe.model_fields.items():
             if name not in PICTURE_KEYS and getattr(self, name) != field.get_default(
                 call_default_factory=True
             ):
                 raise ValueError(
-                    f"{name}: noise of a fitted file is drawn on the rendered picture, at stage "
+                    f"{name}: {what} is drawn on the rendered picture, at stage "
                     f"'srgb'; leave {name} away"
                 )
 
     @property
     def on_picture(self) -> bool:
         """Whether noise is drawn on the rendered picture, not on the mosaic."""
-        return self.noise_file is not None or (self.noise or "").endswith(".toml")
+        noise = self.noise or ""
+        return self.noise_file is not None or noise.endswith(".toml") or noise in NOISES
 
     @property
     def depth(self) -> Literal[8, 16]:

@@ -22,6 +22,9 @@ from pipelines.shading import Lens
 from pipelines.source_noise import OwnNoise
 from pipelines.tile import Window
 
+WHOLE_TILE = 512
+"""Edge of the squares that a whole picture is put together of, even."""
+
 
 @dataclass(frozen=True)
 class RenderedFrame(Frame):
@@ -38,6 +41,18 @@ class RenderedFrame(Frame):
     @abstractmethod
     def tile(self, window: Window, tone: float) -> npt.NDArray[Any]:
         """Return the clean picture of a window, (size, size, 3) of the recipe's bits."""
+
+    def whole(self, tone: float) -> npt.NDArray[Any]:
+        """Return the clean picture of the frame, (H, W, 3) of the recipe's bits."""
+        out = np.empty(
+            (self.height, self.width, 3), np.uint8 if self.recipe.depth == 8 else np.uint16
+        )
+        for y in range(0, self.height, WHOLE_TILE):
+            for x in range(0, self.width, WHOLE_TILE):
+                tile = self.tile(Window(y, x, WHOLE_TILE, 0, self.height, self.width), tone)
+                part = out[y : y + WHOLE_TILE, x : x + WHOLE_TILE]
+                part[:] = tile[: part.shape[0], : part.shape[1]]
+        return out
 
     def tiles(
         self, places: npt.NDArray[np.int64], tones: npt.NDArray[np.float64], patch: int, halo: int
@@ -116,12 +131,18 @@ class SourceFrame(RenderedFrame):
 
     def tile(self, window: Window, tone: float) -> npt.NDArray[Any]:
         """Return a window of the picture."""
-        tile = window.cut(self.picture)
+        return self._coded(window.cut(self.picture))
+
+    def _coded(self, tile: npt.NDArray[Any]) -> npt.NDArray[Any]:
         if tile.dtype == np.uint8 and self.recipe.depth == 16:
             return tile * np.uint16(257)
         if tile.dtype == np.uint16 and self.recipe.depth == 8:
             return ((tile.astype(np.uint32) + 128) // 257).astype(np.uint8)
         return tile
+
+    def whole(self, tone: float) -> npt.NDArray[Any]:
+        """Return the picture at the recipe's bits."""
+        return self._coded(self.picture)
 
     def thumbnail(self) -> npt.NDArray[np.float32]:
         """Return its green channel, thinned."""

@@ -10,19 +10,19 @@ from typing import Any
 import numpy as np
 
 from noisegen.errors import InputError, NoisegenError, RunError
-from pipelines import prepare, schema, source_noise, unprocessing
+from pipelines import neca, prepare, schema, source_noise, unprocessing
 from pipelines.begin import begin
 from pipelines.build import ShardSummary, build
 from pipelines.corpus import Corpus
-from pipelines.execution import run
+from pipelines.execution import check_resources, run
 from pipelines.recipe import Recipe
 from pipelines.store import clean_partials, open_store, remove, write_chunk
 
 EXAMPLES = 3
 """How many unusable images an error names."""
 
-Roots = tuple[str | None, str | None]
-"""Folders or URLs of the source and of the dark frames."""
+Roots = tuple[str | None, str | None, str | None]
+"""Folders or URLs of the source, of the dark frames and of NeCA's networks."""
 
 
 @dataclass(frozen=True)
@@ -140,11 +140,14 @@ def dry_run(
     *,
     root: str | None = None,
     dark_frames: str | None = None,
+    neca_weights: str | None = None,
     shard_mb: int = 128,
 ) -> DryRun:
     """Plan a corpus and write nothing."""
     root, dark = prepare.absolute_or_none(root), prepare.absolute_or_none(dark_frames)
-    made = prepare.layout(prepare.resolve(recipe, dark), root, shard_mb, dark)
+    recipe, networks = neca.of_folder(recipe, prepare.absolute_or_none(neca_weights))
+    resolved = prepare.resolve(recipe, dark, networks)
+    made = prepare.layout(resolved, root, shard_mb, dark, networks)
     patch_bytes = schema.bytes_per_patch(made.developer)
     plan = made.plan
     return DryRun(
@@ -164,6 +167,7 @@ def synthesize(
     *,
     root: str | None = None,
     dark_frames: str | None = None,
+    neca_weights: str | None = None,
     part: tuple[int, int] = (1, 1),
     max_bad: float = 0.01,
     overwrite: bool = False,
@@ -184,6 +188,8 @@ def synthesize(
         Folder or URL of the source; None: its default.
     dark_frames
         Folder or URL of dark frames, which stand for read noise; None: the model draws it.
+    neca_weights
+        Folder or file of NeCA's networks; None: the camera's own.
     part
         ``(i, n)`` makes every n-th shard from the i-th on, i from 1 to n. All parts make one store
         and may run at the same time.
@@ -217,13 +223,16 @@ def synthesize(
         raise InputError("out is empty: give the path or URL of the store")
     path, root = prepare.absolute(str(out)), prepare.absolute_or_none(root)
     dark = prepare.absolute_or_none(dark_frames)
-    recipe = prepare.resolve(recipe, dark)
+    recipe, networks = neca.of_folder(recipe, prepare.absolute_or_none(neca_weights))
+    recipe = prepare.resolve(recipe, dark, networks)
+    if client is not None:
+        check_resources(client, neca.resources(recipe))
     if client is not None and path.startswith("memory:"):
         raise InputError(
             f"{out} lives in this process's memory, where no worker can write: use a path"
         )
     storage = open_store(path)
-    begun = begin(storage, recipe, root, overwrite, shard_mb, dark)
+    begun = begin(storage, recipe, root, overwrite, shard_mb, dark, networks)
     clean_partials(storage)
     corpus = begun.corpus
     shards = range(part[0] - 1, corpus.plan.shards, part[1])
@@ -231,7 +240,8 @@ def synthesize(
     total = sum(len(corpus.rows_of(s)) for s in shards)
     left = sum(len(corpus.rows_of(s)) for s in pending)
     made: list[ShardSummary] = []
-    with contextlib.closing(_work(corpus, path, (root, dark), client, pending)) as work:
+    roots = (root, dark, networks)
+    with contextlib.closing(_work(corpus, path, roots, client, pending)) as work:
         for summary in work:
             made.append(summary)
             problems |= {image: (line, mistake) for image, line, mistake in summary.problems}
@@ -298,7 +308,8 @@ def _work(
         task = functools.partial(build, prepare.job_of(corpus, *roots), corpus.storage)
     else:
         task = functools.partial(_make_shard, path, roots, corpus.identity())
-    with contextlib.closing(run(task, pending, client)) as results:
+    resources = neca.resources(corpus.recipe)
+    with contextlib.closing(run(task, pending, client, resources)) as results:
         for result in results:
             if isinstance(result, NoisegenError):
                 raise result

@@ -23,9 +23,11 @@ from pipelines import finishing, parameters, rendered, selecting, source_noise
 from pipelines.develop import Developer, isp_parameters
 from pipelines.frame import Frame, MosaicFrame, frame, perceptual_hash
 from pipelines.job import Batch, ImageFacts, Job, missing, split
+from pipelines.neca import NecaDeveloper
 from pipelines.picture import PictureDeveloper, dark_of
 from pipelines.plan import Piece
 from pipelines.recipe import Recipe
+from pipelines.rendered import RenderedFrame
 from pipelines.tables import Range, ends
 from pipelines.tile import places
 
@@ -76,6 +78,8 @@ def _piece(job: Job, piece: Piece) -> Iterator[ImageFacts | Batch]:
         shading=picture.lens.own.to_bytes() if picture.lens.own else b"",
     )
     job = of_image(job, picture.lens.own)
+    if isinstance(job.developer, NecaDeveloper) and isinstance(picture, RenderedFrame):
+        job = replace(job, developer=job.developer.of_picture(picture, rows))
     _draw_finish(job, rows)
     for run in parameters.alike(rows[:, 0], "valid"):
         some = rows[run]
@@ -177,7 +181,7 @@ def _expose_all(
     int
         Patches of the whole image that are left out because it is too noisy for them.
     """
-    if isinstance(job.developer, PictureDeveloper):
+    if isinstance(job.developer, PictureDeveloper | NecaDeveloper):
         job.developer.draw(rows)
         return 0
     _expose(job, rows, camera, iso)

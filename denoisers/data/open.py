@@ -9,6 +9,7 @@ from denoisers.data.pictures import of_pairs, open_pictures
 from noisegen.errors import InputError, MissingDataError
 from pipelines.corpus import Corpus
 from pipelines.pairs import has_pairs, open_pairs
+from pipelines.tables.neca import NOISES
 
 
 def open_data(
@@ -108,6 +109,11 @@ def open_corpus(corpus: Corpus, names: tuple[str, ...], *, renoise: bool = False
         raise InputError(
             f"{where}: stored {recipe.stage} pictures have no mosaic to draw noise on; make the "
             "corpus with --lazy or --stage both, or leave --renoise away"
+        )
+    if renoise and recipe.noise in NOISES:
+        raise InputError(
+            f"{where}: its noise is drawn on whole pictures, which a corpus does not hold; leave "
+            "--renoise away"
         )
     if renoise and recipe.dark_frames:
         raise InputError(

@@ -44,12 +44,20 @@ def status(store: str) -> None:
     "--dark-frames", metavar="DIR", help="Folder or URL of the dark frames, for --regenerate."
 )
 @click.option(
+    "--neca-weights", metavar="DIR", help="NeCA's networks, for --regenerate (docs/neca.md)."
+)
+@click.option(
     "--forget",
     is_flag=True,
     help="Forget damaged shards, so that the next synthesize makes them again.",
 )
 def verify(
-    store: str, regenerate: int, root: str | None, dark_frames: str | None, forget: bool
+    store: str,
+    regenerate: int,
+    root: str | None,
+    dark_frames: str | None,
+    neca_weights: str | None,
+    forget: bool,
 ) -> None:
     """Compare every finished shard with its digest; exit with 1 if one is damaged."""
     import pipelines
@@ -58,7 +66,12 @@ def verify(
 
     corpus = pipelines.open(store)
     found = check.verify(
-        corpus, regenerate=regenerate, root=root, dark_frames=dark_frames, forget=forget
+        corpus,
+        regenerate=regenerate,
+        root=root,
+        dark_frames=dark_frames,
+        neca_weights=neca_weights,
+        forget=forget,
     )
     for shard, problem in found.damaged:
         click.echo(f"shard {shard}: {problem}")

@@ -8,8 +8,8 @@ import click
 from noisegen.cli.options import ASSIGNMENT, PART, RANGE, SETTING, RangeType
 
 RUN_OPTIONS = (
-    "out", "recipe_file", "settings", "root", "dark_frames", "workers", "scheduler", "cluster",
-    "parts", "max_bad", "overwrite", "dry_run", "shard_mb",
+    "out", "recipe_file", "settings", "root", "dark_frames", "neca_weights", "workers", "scheduler",
+    "cluster", "parts", "max_bad", "overwrite", "dry_run", "shard_mb",
 )  # fmt: skip
 """Options that say how a corpus is made; all others are keys of the recipe."""
 
@@ -51,7 +51,7 @@ RUN_OPTIONS = (
 )
 @click.option(
     "--camera",
-    metavar="NAME|FILE.toml|as-shot",
+    metavar="NAME|FILE.toml|DIR|as-shot",
     help="Camera whose noise is put on (noisegen cameras).  [default: GP]",
 )
 @click.option(
@@ -83,6 +83,12 @@ RUN_OPTIONS = (
     metavar="DIR",
     help="Raw files that the camera took with its lens covered, whose noise stands for read, row "
     "and bias noise (docs/dark-frames.md).",
+)
+@click.option(
+    "--neca-weights",
+    metavar="DIR",
+    help="NeCA's networks, as published or as noisegen fit neca leaves them, for --noise neca-w "
+    "and neca-s (docs/neca.md).  [default: the camera's own]",
 )
 @click.option(
     "--gain", type=RANGE, help="Gain in DN per electron, or a range, for cameras without ISO."
@@ -195,7 +201,7 @@ def command(**options: Any) -> None:  # fmt: skip
     from pipelines.execution import executor
 
     recipe = _recipe(options)
-    roots = {"root": options["root"], "dark_frames": options["dark_frames"]}
+    roots = {name: options[name] for name in ("root", "dark_frames", "neca_weights")}
     if options["dry_run"]:
         click.echo(run.dry_run(recipe, **roots, shard_mb=options["shard_mb"]).text())
         return

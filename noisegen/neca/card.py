@@ -13,6 +13,13 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 import noisegen
 from noisegen.errors import InputError, WeightsError
 
+LARGEST_GAIN = 0.5
+"""Bound of the gain where no card says what the camera's are; no noise of values from 0 to 1 that
+is not clipped away has a larger standard deviation."""
+
+FAR_ABOVE = 2.0
+"""How many times the card's largest gain is still taken."""
+
 Gain = Annotated[float, Field(gt=0)]
 
 
@@ -129,9 +136,10 @@ class Card(BaseModel):
         return iso, self.gain_at(iso, rng.random())
 
     @property
-    def largest_gain(self) -> float | None:
-        """Largest of the measured gains, if there are any."""
-        return max((gains[-1] for gains in self.gains.values()), default=None)
+    def highest_gain(self) -> float:
+        """Bound of the gains that the networks may be given."""
+        largest = max((gains[-1] for gains in self.gains.values()), default=None)
+        return LARGEST_GAIN if largest is None else FAR_ABOVE * largest
 
     @property
     def _whose(self) -> str:

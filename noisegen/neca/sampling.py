@@ -4,6 +4,7 @@ The noise of a window is the window of the whole picture's: what is drawn depend
 on places in the picture alone, and the correlation network sees the picture's own surroundings.
 """
 
+import contextlib
 import math
 import warnings
 from collections.abc import Iterator
@@ -25,13 +26,6 @@ Precision = Literal["float32", "bfloat16"]
 
 FIELDS = (Field.NECA_R, Field.NECA_G, Field.NECA_B)
 """White fields of the channels."""
-
-LARGEST_GAIN = 0.5
-"""Bound of the gain where no card says what the camera's are; no noise of values from 0 to 1 that
-is not clipped away has a larger standard deviation."""
-
-FAR_ABOVE = 2.0
-"""How many times the card's largest gain is still taken."""
 
 
 class Sampler:
@@ -77,12 +71,6 @@ class Sampler:
         reflects = neca.correlation.padding == "reflect"
         self._smallest = max(4, self._multiple * (2 if reflects else 1))
 
-    @property
-    def highest_gain(self) -> float:
-        """Bound of the gains that are taken."""
-        known = self.card.largest_gain
-        return LARGEST_GAIN if known is None else FAR_ABOVE * known
-
     def gain(self, noisy: Picture) -> float:
         """Return the gain b of a noisy picture, bounded as in :meth:`bounded`.
 
@@ -99,11 +87,11 @@ class Sampler:
         if self._gain is None:
             raise WeightsError("there is no gain network (E) among these weights; give a gain")
         check_picture(noisy, 1)
-        with torch.inference_mode():
+        with _exact():
             return self.bounded(self._gain(noisy))
 
     def bounded(self, gain: float) -> float:
-        """Return a gain, cut to 0 … :attr:`highest_gain` with a warning where it lies beyond.
+        """Return a gain, cut to 0 … ``card.highest_gain`` with a warning where it lies beyond.
 
         Raises
         ------
@@ -112,7 +100,7 @@ class Sampler:
         """
         if not math.isfinite(gain):
             raise InputError(f"gain {gain} is not finite")
-        bounded = min(max(gain, 0.0), self.highest_gain)
+        bounded = min(max(gain, 0.0), self.card.highest_gain)
         if bounded != gain:
             warnings.warn(
                 f"a gain of {gain:.4g} is not one that the networks were trained at; "
@@ -144,7 +132,7 @@ class Sampler:
         if self._level is None:
             raise WeightsError("there is no level network (P) among these weights")
         check_picture(clean, self._smallest)
-        with torch.inference_mode():
+        with _exact():
             return self._level(clean, self.bounded(gain))
 
     def noise(
@@ -241,7 +229,7 @@ class Sampler:
             raise InputError(f"a field of shape {source.shape}: {(*extended.shape, 3)} is needed")
         for core in window.aligned(self._multiple).tiles(self._tile):
             seen = self._correlation.seen(core, extended)
-            with torch.inference_mode():
+            with _exact():
                 noise = as_tensor(_field(source, seen), self._device)
                 if isinstance(level, np.ndarray):
                     noise = noise * as_tensor(cut(level, seen), self._device)
@@ -252,6 +240,16 @@ class Sampler:
             tile = core.grown(0, window)
             rows, columns = tile.within(core).slices
             yield tile, mixed[0, :, rows, columns].permute(1, 2, 0).cpu().numpy()
+
+
+@contextlib.contextmanager
+def _exact() -> Iterator[None]:
+    """Compute without gradients, on CUDA in full float32 and the same way every time."""
+    flags = torch.backends.cudnn.flags(
+        enabled=True, benchmark=False, deterministic=True, allow_tf32=False
+    )
+    with torch.inference_mode(), flags:
+        yield
 
 
 def _field(source: Counter | Floats, window: Window) -> Floats:

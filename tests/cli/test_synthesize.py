@@ -60,7 +60,16 @@ def test_every_option_reaches_the_recipe(run, tmp_path):
         "--source-noise", "ignore",
     )  # fmt: skip
     recipe = pipelines.open(out).recipe
-    tables = {"finish", "unprocess", "body", "shading", "select", "source_noise", "dark_frames"}
+    tables = {
+        "finish",
+        "unprocess",
+        "body",
+        "shading",
+        "select",
+        "source_noise",
+        "dark_frames",
+        "neca",
+    }
     found = recipe.model_dump(exclude={"camera_file", "noise_file", "schema_version", *tables})
     assert found == {
         "source": "deadleaves", "camera": "S6", "noise": "poisson-gaussian",

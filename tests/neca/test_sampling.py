@@ -208,7 +208,7 @@ def test_half_precision_is_asked_for(small):
 
 
 def test_gains_beyond_those_of_training_are_cut_with_a_warning(small, sampler):
-    assert sampler.highest_gain == 2 * GAINS[1600][0]
+    assert sampler.card.highest_gain == 2 * GAINS[1600][0]
     assert sampler.bounded(0.1) == 0.1
     with pytest.warns(UserWarning, match=r"a gain of -0\.1 .* 0 is taken"):
         assert sampler.bounded(-0.1) == 0

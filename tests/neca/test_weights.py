@@ -192,7 +192,7 @@ def test_gains_lie_between_those_that_were_measured():
     assert card.gain_at(400, 0.5) == pytest.approx((0.02 * 0.022) ** 0.5)
     assert card.gain_at(200) == pytest.approx((0.012 * card.gain_at(400)) ** 0.5)
     assert card.gain_at(1600) == pytest.approx(0.06)
-    assert card.largest_gain == 0.06
+    assert card.highest_gain == 0.12
     with pytest.raises(
         InputError, match="ISO 1601: the gains of camera c are known from ISO 100 to 1600"
     ):

@@ -55,7 +55,9 @@ def test_every_field_changes_the_hash():
     }  # fmt: skip
     hashes = {base.sha256} | {Recipe(**{key: value}).sha256 for key, value in other.items()}
     assert len(hashes) == len(other) + 1
-    untested = set(Recipe.model_fields) - set(other) - {"schema_version", "amplify"}
+    networks = [Recipe(noise="neca-w", neca=table).sha256 for table in ({}, {"gain": 0.1})]
+    assert len({*networks}) == 2
+    untested = set(Recipe.model_fields) - set(other) - {"schema_version", "amplify", "neca"}
     assert not untested
 
 
