@@ -10,8 +10,8 @@ Three kinds of generator, and no others anywhere in the project:
   pixel is so a function of (seed, sample, draw, stream, y, x) alone. :func:`body_counter` does the
   same for the fixed pattern of a camera body, a function of (seed, camera, body, stream, y, x).
 * :func:`torch_generator` seeds torch's own generators, for noise drawn on batches in training. The
-  numbers depend on the device and on the version of torch. :func:`published_torch_generator` is
-  theirs alone who repeat published noise.
+  numbers depend on the device and on the version of torch. :func:`published_torch_generator` and
+  :func:`published_legacy_generator` are theirs alone who repeat published noise.
 
 References
 ----------
@@ -200,6 +200,14 @@ def published_torch_generator(seed: int) -> "torch.Generator":
     import torch  # most of noisegen runs without it
 
     return torch.Generator().manual_seed(seed)
+
+
+def published_legacy_generator(seed: int) -> np.random.RandomState:
+    """Return NumPy's legacy generator, which published test scripts draw their noise from.
+
+    Their figures hold for that noise alone; nothing else is drawn from it.
+    """
+    return np.random.RandomState(seed)
 
 
 def counter(seed: int, sample: int, draw: int = 0) -> Counter:

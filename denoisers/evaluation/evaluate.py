@@ -18,8 +18,10 @@ from denoisers.evaluation.looks import Looks
 from denoisers.evaluation.overlap import Overlap, TrainingData
 from denoisers.evaluation.result import Result, Score
 from denoisers.inference.chop import Chop
+from denoisers.inference.raws import RawRestorer
 from denoisers.inference.restorer import Precision, Restorer
 from denoisers.inference.weights import open_weights, weights_file
+from denoisers.models.dualdn import Developing
 from denoisers.protocols.base import Asked, Case, Cases, Floats, Picture, Protocol, similarity
 from denoisers.training.ranks import chosen
 from noisegen.errors import InputError, MissingDataError, RunError
@@ -50,7 +52,7 @@ class Evaluation:
 
     protocol: Protocol
     cases: Cases
-    restorer: Restorer
+    restorer: Restorer | RawRestorer
     card: Card
     weights: Path
     trained: TrainingData
@@ -111,14 +113,22 @@ class Evaluation:
         channels = _check(card, protocol)
         cases = protocol.open(asked)
         way = protocol.ensemble_tile if ensemble else protocol.tile
-        restorer = Restorer(
-            network.to(where),
-            channels=channels,
-            ensemble=ensemble,
-            tile=way if tile is None else tile,
-            precision=precision,
-            device=where,
-        )
+        restorer: Restorer | RawRestorer
+        if isinstance(network, Developing):
+            if ensemble:
+                raise InputError(
+                    "--self-ensemble turns pictures; a turned mosaic is of another phase"
+                )
+            restorer = RawRestorer(network.to(where), tile, precision, device=where)
+        else:
+            restorer = Restorer(
+                network.to(where),
+                channels=channels,
+                ensemble=ensemble,
+                tile=way if tile is None else tile,
+                precision=precision,
+                device=where,
+            )
         weights = weights_file(model)
         trained = overlap.recorded(weights, card.data)
         if data:
@@ -127,6 +137,7 @@ class Evaluation:
             "root": cases.where,
             "sigma": asked.sigma,
             "split": asked.split,
+            **({"demosaic": asked.demosaic or "ahd"} if protocol.mosaics else {}),
             "tile": _told(restorer.tile),
             "self_ensemble": ensemble,
             "channel_order": "B, G, R" if bgr else "R, G, B" if channels == 3 else "one",
@@ -205,13 +216,15 @@ class Evaluation:
         for number, name in enumerate(self.cases.names):
             case = self.cases.load(number)
             began = time.perf_counter()
-            restored = self._restored(case.noisy, name)
+            restored, mosaic = self._restored(case, name)
             seconds += time.perf_counter() - began
             pixels += restored.shape[0] * restored.shape[1]
+            if submission is not None and mosaic is not None:
+                submission.add_mosaic(number, mosaic)
             if submission is not None:
                 submission.add(number, restored)
             if case.clean is not None:
-                scores.append(self._score(number, case, restored, shown))
+                scores.append(self._score(number, case, restored.clip(0, 1), shown))
             step()
         files = submission.finish() if submission else ()
         result = Result(
@@ -228,15 +241,21 @@ class Evaluation:
         )
         return result, shown
 
-    def _restored(self, noisy: Picture, name: str) -> Floats:
-        given = noisy[..., ::-1] if self.bgr else noisy
-        restored = self.restorer(given)
+    def _restored(self, case: Case, name: str) -> tuple[Floats, Floats | None]:
+        """Return a picture, and its mosaic if there is one."""
+        mosaic = None
+        if isinstance(self.restorer, RawRestorer):
+            assert case.frame is not None  # protocol and network go together
+            planes, picture = self.restorer(case.frame)
+            restored, mosaic = case.frame.own(picture), case.frame.own(planes)[..., 0]
+        else:
+            restored = self.restorer(case.noisy[..., ::-1] if self.bgr else case.noisy)
         if not np.isfinite(restored).all():
             raise RunError(
                 f"{self.weights}: its result for {name} has values that are not finite; the "
                 "weights are of no use, or --precision float32 is needed"
             )
-        return np.ascontiguousarray(restored[..., ::-1]) if self.bgr else restored
+        return np.ascontiguousarray(restored[..., ::-1]) if self.bgr else restored, mosaic
 
     def _score(self, number: int, case: Case, restored: Floats, shown: Looks) -> Score:
         noisy, clean = (floats(p) for p in (case.noisy, case.clean) if p is not None)
@@ -267,7 +286,20 @@ def floats(picture: Picture) -> Floats:
 
 def _check(card: Card, protocol: Protocol) -> int:
     """Return the channels of a network, or refuse one that does not go with the protocol."""
-    inputs = denoisers.entry(card.model).inputs
+    page = denoisers.entry(card.model)
+    inputs = page.inputs
+    if protocol.mosaics:
+        if page.develop is None:
+            raise InputError(
+                f"{protocol.name} is a test of networks of mosaics, such as dualdn; {card.model} "
+                "takes pictures"
+            )
+        return protocol.channels
+    if page.develop is not None:
+        raise InputError(
+            f"{card.model} takes mosaics, {protocol.name} has noisy pictures alone; test it with "
+            "--on fivek-raw or --on dnd-raw"
+        )
     if inputs != ("noisy",):
         raise InputError(
             f"{card.model} takes {', '.join(inputs)}; {protocol.name} has noisy pictures alone"

@@ -16,18 +16,21 @@ from torch.nn.functional import pad, pixel_shuffle, pixel_unshuffle
 from denoisers.inference.padding import Restore, padded
 from denoisers.inference.restorer import TILE, WHOLE, Precision
 from denoisers.inference.tiles import OVERLAP, tiled
-from denoisers.models.dualdn import Developing, Shot
-from noisegen.cfa import by_position, shift
+from denoisers.models.dualdn import Developing, Isp, Shot
+from noisegen.cfa import Phase, by_position, shift
 from noisegen.errors import InputError
 from noisegen.isp import bilateral
 from noisegen.isp.geometry import first_red
-from noisegen.raw import RawImage
+from noisegen.raw import RawImage, RawMetadata
 from pipelines.frame import matrix_of
 from pipelines.source_noise import Origin, find
 from pipelines.tables.source_noise import SourceNoise
 
 HALO = 16
 """Pixels around a band of rows that the ISP looks at; its demosaicers look at 6 at most."""
+
+RIM = 8
+"""Mirrored pixels around a frame: more than the ISP looks at, so that its own border is cut off."""
 
 BAND = 512
 """Rows that are developed at once."""
@@ -67,68 +70,102 @@ def noise_of(image: RawImage) -> Noise:
 
 @dataclass(frozen=True)
 class Frame:
-    """A raw file as networks take it.
+    """A mosaic as networks take it.
 
     Attributes
     ----------
     mosaic
-        (1, 1, H, W) float32, black 0 and white 1, cut to that; red at the corner: at the top and
-        the left a line may be there twice, mirrored.
+        (1, 1, H, W) float32, black 0 and white 1, cut to that; red at the corner. It has a rim of
+        mirrored pixels, which keep the phase, on each side.
     shot
         What the ISP and the noise maps need.
-    top, left
-        Lines that were put before the file's first.
-    image
-        The file.
+    place
+        (top, left, height, width) of the mosaic that it is of.
+    isp
+        That it is developed by; none: the network's own.
     """
 
     mosaic: Tensor
     shot: Shot
-    top: int
-    left: int
-    image: RawImage
+    place: tuple[int, int, int, int]
+    isp: Isp | None = None
+
+    @classmethod
+    def at_red(cls, mosaic: Picture, phase: Phase, shot: Shot, isp: Isp | None = None) -> Self:
+        """Return the frame of a mosaic of any phase.
+
+        Parameters
+        ----------
+        mosaic
+            (H, W), black 0 and white 1, cut to that.
+        phase
+            At its corner.
+        shot, isp
+            As in this class.
+        """
+        height, width = mosaic.shape
+        top, left = (RIM + n for n in first_red(phase))
+        margins = (left, RIM + (left + width) % 2, top, RIM + (top + height) % 2)
+        whole = pad(torch.from_numpy(mosaic)[None, None], margins, "reflect")
+        return cls(whole, shot, (top, left, height, width), isp)
 
     @classmethod
     def of(cls, image: RawImage, noise: Noise, alpha: float) -> Self:
-        """Return the frame of a file.
+        """Return the frame of a raw file.
 
         Raises
         ------
         InputError
             If the file has no colour matrix.
         """
-        raw = image.metadata
-        matrix = matrix_of(raw)
-        if matrix is None:
-            raise InputError(
-                f"{raw.path}: no colour matrix in the file, and LibRaw knows none of its camera "
-                f"({raw.make} {raw.model}); a DNG converter adds one"
-            )
-        codes = image.mosaic.astype(np.float32)
-        for y, x in np.ndindex(2, 2):
-            black = by_position(raw.black_level, raw.cfa)[y, x]
-            part = codes[y::2, x::2]
-            part -= black
-            part /= raw.white_level - black
-        np.clip(codes, 0, 1, out=codes)
-        top, left = first_red(raw.cfa)
-        mosaic = pad(torch.from_numpy(codes)[None, None], (left, 0, top, 0), "reflect")
-        odd = [n % 2 for n in mosaic.shape[-2:]]
-        mosaic = pad(mosaic, (0, odd[1], 0, odd[0]), "reflect")
-        shot = Shot(
-            torch.tensor([noise.shot]),
-            torch.tensor([noise.read]),
-            torch.tensor([raw.white_balance]),
-            torch.tensor(matrix, dtype=torch.float32)[None],
-            torch.tensor([alpha]),
-        )
-        return cls(mosaic, shot, top, left, image)
+        clean = np.clip(normalised(image), 0, 1)
+        return cls.at_red(clean, image.metadata.cfa, shot_of(image.metadata, noise, alpha))
+
+    def inner(self, top: int, left: int, height: int, width: int) -> Self:
+        """Return the same frame for a window of its mosaic; the rest is surroundings."""
+        place = (self.place[0] + top, self.place[1] + left, height, width)
+        return replace(self, place=place)
 
     def own(self, picture: Tensor) -> Picture:
-        """Return the file's part of (1, C, H, W), (H, W, C)."""
-        height, width = self.image.mosaic.shape
-        part = picture[0, :, self.top : self.top + height, self.left : self.left + width]
+        """Return the mosaic's part of (1, C, H, W), (H, W, C)."""
+        top, left, height, width = self.place
+        part = picture[0, :, top : top + height, left : left + width]
         return part.permute(1, 2, 0).numpy()
+
+
+def normalised(image: RawImage) -> Picture:
+    """Return a raw file's mosaic, black 0 and white 1, not cut."""
+    own = image.metadata
+    codes = image.mosaic.astype(np.float32)
+    black = by_position(own.black_level, own.cfa)
+    for y, x in np.ndindex(2, 2):
+        part = codes[y::2, x::2]
+        part -= np.float32(black[y, x])
+        part /= np.float32(own.white_level - black[y, x])
+    return codes
+
+
+def shot_of(own: RawMetadata, noise: Noise, alpha: float) -> Shot:
+    """Return what networks are told of a raw file.
+
+    Raises
+    ------
+    InputError
+        If the file has no colour matrix.
+    """
+    matrix = matrix_of(own)
+    if matrix is None:
+        raise InputError(
+            f"{own.path}: no colour matrix in the file, and LibRaw knows none of its camera "
+            f"({own.make} {own.model}); a DNG converter adds one"
+        )
+    return Shot(
+        torch.tensor([noise.shot]),
+        torch.tensor([noise.read]),
+        torch.tensor([own.white_balance]),
+        torch.tensor(matrix, dtype=torch.float32)[None],
+        torch.tensor([alpha]),
+    )
 
 
 def cropped(image: RawImage, height: int, width: int) -> RawImage:
@@ -194,16 +231,17 @@ class RawRestorer:
             before the second network.
         """
         height, width = frame.mosaic.shape[-2:]
+        isp = frame.isp or self.model.isp
         side = self.tile
         if side is None:
             side = TILE if height * width > WHOLE else 0
         with torch.inference_mode():
             packed = self._run(self._first(frame.shot), side // 2)(pixel_unshuffle(frame.mosaic, 2))
             mosaic = pixel_shuffle(packed, 2)
-            picture = self._developed(mosaic, frame.shot)
+            picture = developed(mosaic, frame.shot, isp)
             noise = None
             if self.model.maps_picture:
-                noise = self._developed(frame.shot.noise_map(frame.mosaic), frame.shot)
+                noise = developed(frame.shot.noise_map(frame.mosaic), frame.shot, isp)
             if reference is not None:
                 picture, noise = self._recoloured(frame, picture, noise, reference)
             if self.model.domain != "raw":
@@ -234,17 +272,6 @@ class RawRestorer:
             self.device.type, torch.bfloat16, enabled=self.precision == "bfloat16"
         )
 
-    def _developed(self, mosaic: Tensor, shot: Shot) -> Tensor:
-        """Return the picture of a mosaic, made in bands of rows."""
-        height, width = mosaic.shape[-2:]
-        out = torch.empty((1, 3, height, width))
-        for first in range(0, height, BAND):
-            above, below = max(0, first - HALO), min(height, first + BAND + HALO)
-            rows = slice(first - above, min(first + BAND, height) - above)
-            band = self.model.develop(mosaic[..., above:below, :], shot)
-            out[..., first : first + BAND, :] = band[..., rows, :]
-        return out
-
     def _recoloured(
         self, frame: Frame, picture: Tensor, noise: Tensor | None, reference: Picture
     ) -> tuple[Tensor, Tensor | None]:
@@ -259,6 +286,18 @@ class RawRestorer:
         if noise is None:
             return put(whole), None
         return put(whole), put(noise[0].permute(1, 2, 0).numpy()).clamp_min(DARKEST)
+
+
+def developed(mosaic: Tensor, shot: Shot, isp: Isp) -> Tensor:
+    """Return (1, 3, H, W) picture of a (1, 1, H, W) mosaic of even sides, in bands of rows."""
+    height, width = mosaic.shape[-2:]
+    out = torch.empty((1, 3, height, width))
+    for first in range(0, height, BAND):
+        above, below = max(0, first - HALO), min(height, first + BAND + HALO)
+        rows = slice(first - above, min(first + BAND, height) - above)
+        band = isp.develop(mosaic[..., above:below, :], shot)
+        out[..., first : first + BAND, :] = band[..., rows, :]
+    return out
 
 
 def oriented(picture: npt.NDArray[Any], orientation: int) -> npt.NDArray[Any]:

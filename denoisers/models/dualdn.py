@@ -147,22 +147,6 @@ class DualDnOptions(Options):
         return Isp(self.demosaic, self.gamma, self.border)
 
 
-@dataclass(frozen=True)
-class Isp:
-    """Settings of the ISP that a network holds; they may be changed after training.
-
-    Attributes
-    ----------
-    demosaic, gamma, border, reference
-        As in :func:`noisegen.isp.pipeline.process`.
-    """
-
-    demosaic: Demosaic = "ahd"
-    gamma: Gamma = "rec709"
-    border: Border = "reflect"
-    reference: Reference = "D65"
-
-
 class Shot(NamedTuple):
     """What a network is told about mosaics, of each one.
 
@@ -194,6 +178,36 @@ class Shot(NamedTuple):
         """
         shot, read = (level.view(-1, 1, 1, 1) for level in (self.shot, self.read))
         return (shot * mosaic + read).clamp_min(MAP_FLOOR).sqrt()
+
+
+@dataclass(frozen=True)
+class Isp:
+    """Settings of the ISP that a network holds; they may be changed after training.
+
+    Attributes
+    ----------
+    demosaic, gamma, border, reference
+        As in :func:`noisegen.isp.pipeline.process`.
+    """
+
+    demosaic: Demosaic = "ahd"
+    gamma: Gamma = "rec709"
+    border: Border = "reflect"
+    reference: Reference = "D65"
+
+    def develop(self, mosaic: Tensor, shot: Shot) -> Tensor:
+        """Return (B, 3, H, W) pictures of (B, 1, H, W) mosaics."""
+        return pipeline.process(
+            mosaic,
+            shot.cfa,
+            shot.white_balance,
+            shot.cam_to_xyz,
+            shot.alpha,
+            reference=self.reference,
+            demosaic=self.demosaic,
+            gamma=self.gamma,
+            border=self.border,
+        )
 
 
 class Restored(NamedTuple):
@@ -254,17 +268,7 @@ class Developing(Denoiser):
 
     def develop(self, mosaic: Tensor, shot: Shot) -> Tensor:
         """Return (B, 3, H, W) pictures of mosaics, by the ISP inside."""
-        return pipeline.process(
-            mosaic,
-            shot.cfa,
-            shot.white_balance,
-            shot.cam_to_xyz,
-            shot.alpha,
-            reference=self.isp.reference,
-            demosaic=self.isp.demosaic,
-            gamma=self.isp.gamma,
-            border=self.isp.border,
-        )
+        return self.isp.develop(mosaic, shot)
 
     def forward(
         self,

@@ -35,6 +35,8 @@ _OWN = {
     "sidd-val": "denoisers.protocols.sidd:VALIDATION",
     "sidd-benchmark": "denoisers.protocols.sidd:BENCHMARK",
     "dnd": "denoisers.protocols.dnd:DND",
+    "dnd-raw": "denoisers.protocols.dnd_raw:DND_RAW",
+    "fivek-raw": "denoisers.protocols.fivek_raw:FIVEK_RAW",
     "polyu": "denoisers.protocols.paired:POLYU",
     "cc": "denoisers.protocols.paired:CC",
     "pairs": "denoisers.protocols.paired:PAIRS",

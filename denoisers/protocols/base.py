@@ -11,7 +11,9 @@ import numpy.typing as npt
 
 from catalogs.sources.roots import Root
 from denoisers.inference.chop import Chop
+from denoisers.inference.raws import Frame
 from noisegen.errors import InputError
+from noisegen.isp.parameters import Demosaic
 from noisegen.metrics import WINDOW, psnr, ssim, to_8bit
 
 Picture = npt.NDArray[Any]
@@ -32,11 +34,14 @@ class Case:
         What it is compared with; none where the set keeps it to itself.
     perceptual_hash
         (8,) uint8 of the whole frame that it was cut from, where that is recorded.
+    frame
+        The mosaic that networks of mosaics get; ``noisy`` is then its rendering.
     """
 
     noisy: Picture
     clean: Picture | None
     perceptual_hash: npt.NDArray[np.uint8] | None = None
+    frame: Frame | None = None
 
 
 @dataclass(frozen=True)
@@ -83,11 +88,14 @@ class Asked:
         Standard deviation of the noise that is put on, in 8-bit levels.
     split
         Scenes of which split of the scenes' hash are tested on; none: all.
+    demosaic
+        Demosaicer of the ISP that mosaics are developed by; none: AHD.
     """
 
     root: Root
     sigma: float | None = None
     split: str | None = None
+    demosaic: Demosaic | None = None
 
 
 @dataclass(frozen=True)
@@ -133,6 +141,9 @@ class Submission(ABC):
             If a file cannot be written.
         """
 
+    def add_mosaic(self, number: int, mosaic: Floats) -> None:  # noqa: B027 - pictures have none
+        """Take the restored mosaic of a case, (H, W), before its picture."""
+
     @abstractmethod
     def finish(self) -> tuple[Path, ...]:
         """Write what is not written yet, read all back, compare, and return the files.
@@ -174,6 +185,8 @@ class Protocol:
         What of its rules is written down beside figures, such as the seed.
     published_bgr
         Whether the published test gives networks B, G, R.
+    mosaics
+        Whether it is of networks of mosaics.
     """
 
     name: str
@@ -190,6 +203,7 @@ class Protocol:
     submission: Callable[[Cases, Path], Submission] | None = None
     settings: dict[str, Any] = field(default_factory=dict)
     published_bgr: bool = False
+    mosaics: bool = False
 
     def check(self, asked: Asked) -> None:
         """Refuse what the protocol does not take.
@@ -199,6 +213,8 @@ class Protocol:
         InputError
             One line.
         """
+        if asked.demosaic is not None and not self.mosaics:
+            raise InputError(f"{self.name} is of pictures: leave --demosaic away")
         if self.sigma and asked.sigma is None:
             raise InputError(
                 f"{self.name} puts white noise on clean pictures: say how much, in 8-bit levels, "

@@ -63,6 +63,27 @@ def field(root: Root, name: str, struct: str, key: str) -> list[Array]:
         return [file[reference][()].T for reference in references[()].ravel()]
 
 
+def structs(
+    root: Root, name: str, struct: str, key: str, fields: tuple[str, ...]
+) -> list[tuple[Array, ...]]:
+    """Return some fields of the structs that a field of a struct array holds, one each element.
+
+    Raises
+    ------
+    UnreadableFileError
+        If the file is damaged or of another version.
+    InputError
+        If a field is not there.
+    """
+    where = root.locate(name)
+    with _opened(root, name) as file:
+        references = _dataset(file, where, f"{struct}/{key}")[()].ravel()
+        return [
+            tuple(_dataset(file[reference], f"{where}: {struct}/{key}", f)[()].T for f in fields)
+            for reference in references
+        ]
+
+
 @contextmanager
 def _opened(root: Root, name: str) -> Iterator[Any]:
     """Open a file for h5py, and turn any failure to read it into one line."""

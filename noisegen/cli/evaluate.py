@@ -31,6 +31,11 @@ ROWS = 30
     type=click.Choice(["train", "val", "test"]),
     help="Scenes of one split of pairs or a corpus alone.  [default: all]",
 )
+@click.option(
+    "--demosaic",
+    type=click.Choice(["ahd", "malvar", "bilinear", "nearest"]),
+    help="Of the ISP that mosaics are developed by.  [default: ahd]",
+)
 @click.option("--self-ensemble", is_flag=True, help="Average over eight turns and mirrors.")
 @click.option(
     "--tile",
@@ -73,6 +78,7 @@ def command(**options: Any) -> None:
     noisegen evaluate runs/adfnet --on cbsd68 --root CBSD68 --sigma 25
     noisegen evaluate runs/adfnet --on polyu --root CroppedImages --out results
     noisegen evaluate adfnet.pth --on sidd-benchmark --root SIDD --out submission
+    noisegen evaluate runs/dualdn --on fivek-raw --root FiveK --out results
     """
     from catalogs.sources.roots import Root
     from denoisers.evaluation import report
@@ -84,7 +90,7 @@ def command(**options: Any) -> None:
     job = Evaluation.prepare(
         options["model"],
         options["on"],
-        Asked(Root(options["root"]), options["sigma"], options["split"]),
+        Asked(Root(options["root"]), options["sigma"], options["split"], options["demosaic"]),
         device=options["device"],
         tile=options["tile"],
         ensemble=options["self_ensemble"],

@@ -99,18 +99,14 @@ def developed(image):
 
 
 @pytest.mark.parametrize("phase", PHASES)
-@pytest.mark.parametrize("size", [(60, 82), (61, 83), (22, 23)])
-@pytest.mark.parametrize("tile", [0, 32])
+@pytest.mark.parametrize(("size", "tile"), [((60, 82), 64), ((61, 83), 0), ((22, 23), 0)])
 def test_every_phase_and_size_comes_out_as_the_isp_has_it(phase, size, tile, tmp_path):
     image = raw.read(shot(tmp_path / "a.dng", *size, phase))
     frame = Frame.of(image, noise_of(image), 0.0)
     restorer = RawRestorer(network(), tile=tile)
     mosaic, picture = restorer(frame)
     assert frame.own(picture).shape == (*size, 3)
-    # At the border the ISP mirrors what the frame is; there a mirrored line may lie beyond.
-    difference = np.abs(frame.own(picture) - developed(image))
-    assert difference[8:-8, 8:-8].max(initial=0) < 1e-5
-    assert np.quantile(difference, 0.5) < 1e-5
+    np.testing.assert_allclose(frame.own(picture), developed(image), atol=1e-5)
     torch.testing.assert_close(mosaic, frame.mosaic)
 
 
@@ -169,7 +165,7 @@ def test_pictures_are_upright(orientation, weights, tmp_path):
     }[orientation]
     expected = upright(to_8bit(developed(raw.read(path))))
     assert found.shape == expected.shape
-    assert np.abs(found.astype(int) - expected)[8:-8, 8:-8].max() <= 1
+    assert np.abs(found.astype(int) - expected).max() <= 1
     array = np.arange(24).reshape(2, 4, 3)
     np.testing.assert_array_equal(unoriented(oriented(array, orientation), orientation), array)
 
