@@ -5,12 +5,27 @@ Poisson, mean at least 16: Q(z) = λ + √λ z + (2 + z²)/6 - (2z + z³)/(72 �
 function is summed up for a whole block at once. Both laws are right to 2e-5 in their distribution
 function.
 
+Poisson of mean λ plus a normal of variance σ², in electrons: with v = λ + σ² and r = λ/v,
+
+    Q(z) = λ + √v z + r ((z² - 1)/6
+           + ((z³ - 3z)/24 - r (2z³ - 5z)/36) / √v
+           + ((z⁴ - 6z² + 3)/120 - r (z⁴ - 5z² + 2)/24 + r² (12z⁴ - 53z² + 17)/324) / v),
+
+the Cornish-Fisher expansion, all of whose cumulants from the third on are λ. The distribution
+function is wrong by the first term that is left out: by 0.0027 v^-3/2 at most without the last
+line, by 0.0017 v^-2 with it. The steps of the count, which the expansion does not know, stand out
+of the sum by 0.13 exp(-2π² σ² λ/v) v^-1/2. With σ² from 0.64 and v from 16 on, the last line up to
+v = 32, this law is right to 2e-5 too.
+
 Tukey-lambda: Q(p) = (p^λ - (1-p)^λ)/λ of a uniform p, with the logistic ln(p/(1-p)) at λ = 0.
 
 References
 ----------
 M. Giles, "Algorithm 955: Approximation of the inverse Poisson cumulative distribution function",
 ACM TOMS 42(1), 2016, normal asymptotic expansion.
+E. Cornish, R. Fisher, "Moments and cumulants in the specification of distributions", Revue de
+l'Institut International de Statistique 5, 1938; further terms: G. Hill, A. Davis, "Generalized
+asymptotic expansions of Cornish-Fisher type", Annals of Mathematical Statistics 39, 1968.
 B. Joiner, J. Rosenblatt, "Some properties of the range in samples from Tukey's symmetric lambda
 distributions", JASA 66, 1971.
 """
@@ -22,12 +37,24 @@ from noisegen.kernels.philox import exp, f4, i4, inlined, log, u4
 RATE_SPLIT = f4(16.0)
 """Mean from which on the expansion is used."""
 
+THIRD_BELOW = f4(32.0)
+"""Variance, electrons², from which on :func:`poisson_gaussian` does without its third term."""
+
+LEAST_READ = 0.64
+"""Variance of Gaussian read noise, electrons², that hides the steps of the electron count."""
+
 _MAX_TERMS = 48
 _RECIPROCAL = (1 / np.arange(1, _MAX_TERMS + 1)).astype(np.float32)
 
 _A0, _A2 = f4(1 / 3), f4(1 / 6)
 _B1, _B3 = f4(-1 / 36), f4(-1 / 72)
 _C0, _C2, _C4 = f4(-8 / 405), f4(7 / 810), f4(1 / 270)
+_ROOT_SIXTH, _SIX = f4(6**-0.5), f4(6.0)
+_E1, _E3 = f4(-3 / 4 * 6**0.5), f4(1 / 4 * 6**0.5)
+_F1, _F3 = f4(5 * 6**0.5), f4(-2 * 6**0.5)
+_G0, _G2, _G4 = f4(9 / 10), f4(-9 / 5), f4(3 / 10)
+_H0, _H2, _H4 = f4(-3.0), f4(15 / 2), f4(-3 / 2)
+_I0, _I2, _I4 = f4(17 / 9), f4(-53 / 9), f4(4 / 3)
 _ZERO, _HALF, _ONE = f4(0.0), f4(0.5), f4(1.0)
 _SERIES = f4(1 / 6), f4(1 / 120), f4(1 / 5040)
 _2_24, _2_32 = f4(2.0**-24), f4(2.0**-32)
@@ -51,6 +78,30 @@ def poisson_quantile(rate, z):
     second = z * (_B1 + z2 * _B3) + inverse * third
     quantile = mean + root * z + (_A0 + z2 * _A2) + inverse * second
     return np.floor(max(quantile, _ZERO))
+
+
+@inlined
+def poisson_gaussian(light, shot, inverse_shot, read, z, third):
+    """Return the noise, DN, of a Poisson number of electrons and a normal together.
+
+    ``light`` is its mean in DN and ``shot`` DN an electron; ``read`` is the variance of the normal,
+    DN², at least :data:`LEAST_READ` electrons², both variances together at least
+    :data:`RATE_SPLIT` electrons². The standard normal ``z`` stands for both. ``third`` asks for the
+    third term, which is left out from :data:`THIRD_BELOW` on.
+    """
+    variance = light * shot + read
+    root = np.sqrt(variance)
+    inverse = (shot * _ROOT_SIXTH) / root
+    share = light * (inverse * inverse)
+    z2 = z * z
+    second = z * ((_E1 + share * (_F1 * inverse_shot)) + z2 * (_E3 + share * (_F3 * inverse_shot)))
+    if third:
+        r = share * (_SIX * inverse_shot)
+        second += inverse * (
+            (_G0 + r * (_H0 + r * _I0))
+            + z2 * ((_G2 + r * (_H2 + r * _I2)) + z2 * (_G4 + r * (_H4 + r * _I4)))
+        )
+    return root * z + share * ((z2 - _ONE) + inverse * second)
 
 
 @inlined

@@ -20,23 +20,20 @@ from noisegen.kernels.body import (
     stick,
 )
 from noisegen.kernels.noise import (
-    BLACK,
-    GAIN,
     Batch,
     Mosaics,
     Read,
     Shot,
     Terms,
-    along,
-    at,
     frozen,
     key_words,
+    one_normal,
     packed,
     row_offsets,
     separate_part,
-    signal,
 )
 from noisegen.kernels.philox import BLOCK, called, kernel, tagged
+from noisegen.kernels.rows import BLACK, GAIN, along, at, signal
 from noisegen.kernels.tiles import reflect
 from noisegen.random import Field
 
@@ -68,8 +65,11 @@ def expose(
         The bodies.
     """
     fields = np.array([Field.READ, Field.SHOT, Field.SHOT_DARK, Field.ROW], np.int64)
+    # Which readout a pixel is taken from depends on its electrons.
+    together = one_normal(shot, read) & (bodies.figures[:, _RATIO] == 1)
     _expose_batch(
-        *(frozen(mosaics), out, packed(terms, by_column=True), *batch, *key_words(key)),
+        *(frozen(mosaics), out, packed(terms, by_column=True, together=together)),
+        *(*batch, *key_words(key)),
         *(fields, int(shot), int(read), shape, bodies),
     )
 

@@ -11,7 +11,10 @@ where ``base`` is the black level that comes out, plus any bias, plus the half o
 * :func:`joint`: shot and read noise are one normal of variance shot max(d, 0) + read², the word
   field ``READ``. The fast model.
 * :func:`separate`: shot noise from the field ``SHOT`` (Poisson electrons below 16 from
-  ``SHOT_DARK``, so that no word serves twice), read noise from ``READ``.
+  ``SHOT_DARK``, so that no word serves twice), read noise from ``READ``. Where the Gaussian read
+  noise of a plane hides the steps of the count (:data:`~noisegen.kernels.draws.LEAST_READ`) and
+  the variances add up to 16 electrons², both come from one normal of ``READ`` as a law of its own
+  (:func:`~noisegen.kernels.draws.poisson_gaussian`).
 
 All numbers are in DN. Nothing is cut at black but by ``low``: a mosaic below black keeps its
 negative signal and has no shot noise.
@@ -26,22 +29,31 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
-from numba import types
-from numba.extending import overload
 
-from noisegen.kernels import draws
-from noisegen.kernels.draws import poisson_bright, poisson_dark, poisson_quantile, tukey_lambda
-from noisegen.kernels.philox import (
-    BLOCK,
-    box_muller,
-    called,
-    f4,
-    i4,
-    inlined,
-    kernel,
-    philox,
-    tagged,
-    u4,
+from noisegen.kernels.draws import (
+    LEAST_READ,
+    RATE_SPLIT,
+    THIRD_BELOW,
+    poisson_bright,
+    poisson_dark,
+    tukey_lambda,
+)
+from noisegen.kernels.philox import BLOCK, box_muller, called, f4, i4, kernel, philox, tagged, u4
+from noisegen.kernels.rows import (
+    Term,
+    along,
+    at,
+    bright_row,
+    electrons_row,
+    extremes,
+    gaussian_row,
+    is_together,
+    joint_row,
+    mixed_row,
+    part,
+    poisson_row,
+    split,
+    together_row,
 )
 from noisegen.kernels.tiles import reflect
 from noisegen.random import Field
@@ -82,13 +94,9 @@ class Terms(NamedTuple):
     """Smallest code that is stored."""
 
 
-_BLACK, _GAIN, _SHOT, _READ, _BASE, _LOW, _INVERSE_SHOT = range(7)
-BLACK, GAIN = _BLACK, _GAIN
-"""Places of two terms in the table of :func:`packed`."""
-
 i8 = np.int64
-_ZERO, _HALF = f4(0.0), f4(0.5)
-_SPLIT = draws.RATE_SPLIT
+_ZERO = f4(0.0)
+_READ, _INVERSE_SHOT, _TOGETHER = int(Term.READ), int(Term.INVERSE_SHOT), int(Term.TOGETHER)
 _SHOT_GAUSSIAN, _SHOT_POISSON = int(Shot.GAUSSIAN), int(Shot.POISSON)
 _READ_GAUSSIAN, _READ_TUKEY = int(Read.GAUSSIAN), int(Read.TUKEY_LAMBDA)
 
@@ -158,7 +166,7 @@ def separate(
     _separate_batch(
         frozen(mosaics),
         out,
-        packed(terms),
+        packed(terms, together=one_normal(shot, read)),
         *batch,
         *key_words(key),
         *(fields, int(shot), int(read), shape),
@@ -177,21 +185,35 @@ def warm() -> None:
         separate(mosaic, mosaic, terms, batch, (0, 0), shot=Shot.NONE, read=Read.NONE, shape=one)
 
 
+def one_normal(shot: Shot, read: Read) -> bool:
+    """Tell whether shot and read noise of these laws may be drawn from one normal."""
+    return shot == Shot.POISSON and read == Read.GAUSSIAN
+
+
 def packed(
-    terms: Terms, *, squared_read: bool = False, by_column: bool = False
+    terms: Terms,
+    *,
+    squared_read: bool = False,
+    by_column: bool = False,
+    together: bool | npt.NDArray[np.bool_] = False,
 ) -> npt.NDArray[np.float32]:
     """Return the terms as float32, by row parity and term, and by column parity unless all alike.
 
-    Planes that differ give (N, 2, 7, 2), planes that are alike (N, 2, 7): numba compiles a kernel
+    Planes that differ give (N, 2, 8, 2), planes that are alike (N, 2, 8): numba compiles a kernel
     for each. Scalars leave the first-level cache to the pixels; the operations, and so the bytes,
-    are the same. ``by_column`` asks for (N, 2, 7, 2) either way.
+    are the same. ``by_column`` asks for (N, 2, 8, 2) either way. ``together``, one for all or (N,),
+    says for which mosaics :attr:`~noisegen.kernels.rows.Term.TOGETHER` may be.
     """
-    table = np.empty((len(terms.shot), 2, 7, 2), np.float32)
+    table = np.zeros((len(terms.shot), 2, 8, 2), np.float32)
     for i, term in enumerate(terms):
         table[:, :, i] = term
     # In double precision first, as the other terms; no shot noise is infinitely many electrons.
     with np.errstate(divide="ignore"):
         table[:, :, _INVERSE_SHOT] = 1 / terms.shot
+    if np.any(together):
+        electrons = np.square(terms.read / terms.shot)
+        may = np.reshape(together, (-1, 1, 1)) & (electrons >= LEAST_READ)
+        table[:, :, _TOGETHER] = np.where(may, electrons, 0)
     if squared_read:
         table[:, :, _READ] *= table[:, :, _READ]
     if not by_column and (table == table[:, :1, :, :1]).all():
@@ -210,107 +232,6 @@ def frozen(mosaics: Mosaics) -> Any:
 def key_words(key: tuple[int, int]) -> tuple[Any, Any]:
     """Return a Philox key as the words that kernels take."""
     return u4(key[0]), u4(key[1])
-
-
-def along(t):
-    """Return the table of terms as the rows of a block read it."""
-    return t
-
-
-@overload(along)
-def _overload_along(t):
-    if t.ndim == 2:
-        return lambda t: t
-
-    def repeated(t):
-        out = np.empty((2, 7, BLOCK), np.float32)
-        for i in range(BLOCK):
-            out[:, :, i] = t[:, :, i & 1]
-        return out
-
-    return repeated
-
-
-def at(term, i):
-    """Return a term at column i of a block: an array's element, or the scalar itself."""
-    return term[i]
-
-
-@overload(at, inline="always")
-def _overload_at(term, i):
-    if isinstance(term, types.Array):
-        return lambda term, i: term[i]
-    return lambda term, i: term
-
-
-def part(x, place, r, c, n):
-    """Return columns c … c + n - 1 of row r of a part.
-
-    Codes are those of the whole mosaic, float32 rows those of the part alone; of one number a row
-    it is that number.
-    """
-    return x[r, c : c + n]
-
-
-@overload(part, inline="always")
-def _overload_part(x, place, r, c, n):
-    if x.ndim == 1:
-        return lambda x, place, r, c, n: x[r]
-    if isinstance(x.dtype, types.Float):
-        return lambda x, place, r, c, n: x[r, c : c + n]
-    return lambda x, place, r, c, n: x[place[0] + r, place[1] + c : place[1] + c + n]
-
-
-def signal(value, black, gain):
-    """Return the signal of a code; a float32 is one already."""
-    return value
-
-
-@overload(signal, inline="always")
-def _overload_signal(value, black, gain):
-    if isinstance(value, types.Float):
-        return lambda value, black, gain: value
-    return lambda value, black, gain: (f4(i4(value)) - black) * gain
-
-
-def number(value):
-    """Return a code as the kernels calculate with it; a float32 stays."""
-    return value
-
-
-@overload(number, inline="always")
-def _overload_number(value):
-    if isinstance(value, types.Float):
-        return lambda value: value
-    return lambda value: i4(value)
-
-
-def readout(read, noisy, dual):
-    """Return the scale of the read noise of the readout that a signal is taken from."""
-    return read
-
-
-@overload(readout, inline="always")
-def _overload_readout(read, noisy, dual):
-    if isinstance(dual, types.NoneType):
-        return lambda read, noisy, dual: read
-    return lambda read, noisy, dual: read * dual[1] if noisy > dual[0] else read
-
-
-@inlined
-def _joint_row(source, target, z, n, a, white, offset):
-    black = a[_BLACK]
-    gain = a[_GAIN]
-    shot = a[_SHOT]
-    read = a[_READ]
-    base = a[_BASE]
-    low = a[_LOW]
-    high = white + _HALF
-    for i in range(n):
-        d = (f4(i4(source[i])) - at(black, i)) * at(gain, i)
-        variance = max(d, _ZERO) * at(shot, i) + at(read, i)
-        value = d + np.sqrt(variance) * z[i] + (at(base, i) + offset)
-        target[i] = np.uint16(i4(min(max(value, at(low, i)), high)))
 
 
 @kernel
@@ -341,7 +262,7 @@ def _joint(x, out, terms, white, rows, key0, key1, field, sample, place):
                 r = row + k - top
                 columns = slice(start + c, start + c + n)
                 source, target = x[begin + r, columns], out[begin + r, columns]
-                _joint_row(source, target, z[k], n, t[r & 1], white, rows[r])
+                joint_row(source, target, z[k], n, t[r & 1], white, rows[r])
 
 
 @called
@@ -358,83 +279,6 @@ def row_offsets(place, std, key0, key1, field, sample):
             for k in range(max(0, top - row), min(4, top + height - row)):
                 rows[row + k - top] = z[k, 0] * std
     return rows
-
-
-@called
-def _electrons_row(source, rate, n, a):
-    """Write the mean number of electrons of each pixel."""
-    black = a[_BLACK]
-    gain = a[_GAIN]
-    inverse_shot = a[_INVERSE_SHOT]
-    for i in range(n):
-        d = signal(source[i], at(black, i), at(gain, i))
-        rate[i] = max(d, _ZERO) * at(inverse_shot, i)
-
-
-@called
-def _bright_row(source, target, zs, z, n, a, white, offset, dual):
-    """Finish a row whose every pixel has 16 electrons or more."""
-    black = a[_BLACK]
-    gain = a[_GAIN]
-    shot = a[_SHOT]
-    read = a[_READ]
-    base = a[_BASE]
-    low = a[_LOW]
-    inverse_shot = a[_INVERSE_SHOT]
-    high = white + _HALF
-    for i in range(n):
-        d = signal(source[i], at(black, i), at(gain, i))
-        electrons = poisson_quantile(max(d, _ZERO) * at(inverse_shot, i), zs[i])
-        noisy = electrons * at(shot, i)
-        value = noisy + readout(at(read, i), noisy, dual) * z[i] + (at(base, i) + at(offset, i))
-        target[i] = np.uint16(i4(min(max(value, at(low, i)), high)))
-
-
-@called
-def _poisson_row(source, target, electrons, z, n, a, white, offset, dual):
-    black = a[_BLACK]
-    gain = a[_GAIN]
-    shot = a[_SHOT]
-    read = a[_READ]
-    base = a[_BASE]
-    low = a[_LOW]
-    high = white + _HALF
-    for i in range(n):
-        d = signal(source[i], at(black, i), at(gain, i))
-        noisy = electrons[i] * at(shot, i) + min(d, _ZERO)
-        value = noisy + readout(at(read, i), noisy, dual) * z[i] + (at(base, i) + at(offset, i))
-        target[i] = np.uint16(i4(min(max(value, at(low, i)), high)))
-
-
-@called
-def _gaussian_row(source, target, zs, z, n, a, white, offset, dual):
-    black = a[_BLACK]
-    gain = a[_GAIN]
-    shot = a[_SHOT]
-    read = a[_READ]
-    base = a[_BASE]
-    low = a[_LOW]
-    high = white + _HALF
-    for i in range(n):
-        d = signal(source[i], at(black, i), at(gain, i))
-        noisy = d + np.sqrt(max(d, _ZERO) * at(shot, i)) * zs[i]
-        value = noisy + readout(at(read, i), noisy, dual) * z[i] + (at(base, i) + at(offset, i))
-        target[i] = np.uint16(i4(min(max(value, at(low, i)), high)))
-
-
-@called
-def _extremes(row, n):
-    low = high = number(row[0])
-    for i in range(n):
-        value = number(row[i])
-        low, high = min(low, value), max(high, value)
-    return low, high
-
-
-@inlined
-def _rate(value, a, column):
-    d = signal(value, at(a[_BLACK], column), at(a[_GAIN], column))
-    return max(d, _ZERO) * at(a[_INVERSE_SHOT], column)
 
 
 @kernel
@@ -467,7 +311,7 @@ def separate_part(
     z = np.zeros((4, BLOCK), np.float32)
     zs = np.zeros((4, BLOCK), np.float32)
     rate = np.empty(BLOCK, np.float32)
-    bright = np.empty(BLOCK, np.float32)
+    counts = np.zeros(BLOCK, np.float32)
     dark = np.empty(BLOCK, np.float32)
     dark_rate = np.empty(BLOCK, np.float32)
     word = np.empty(BLOCK, np.uint32)
@@ -476,6 +320,12 @@ def separate_part(
     total = np.empty(BLOCK, np.float32)
     least = np.empty(4, np.float32)
     most = np.empty(4, np.float32)
+    # By row parity: whether both planes, and whether either, have shot and read noise together.
+    together = np.empty(2, np.bool_)
+    some = np.empty(2, np.bool_)
+    for parity in range(2):
+        first, second = is_together(t[parity], 0), is_together(t[parity], 1)
+        together[parity], some[parity] = first and second, first or second
     for row in range(top - (top & 3), top + height, 4):
         first, stop = max(0, top - row), min(4, top + height - row)
         for c in range(0, width, BLOCK):
@@ -492,11 +342,12 @@ def separate_part(
             if shot == _SHOT_POISSON:
                 for k in range(first, stop):
                     r = row + k - top
-                    low, high = _extremes(part(x, place, r, c, n), n)
-                    least[k] = min(_rate(low, t[r & 1], 0), _rate(low, t[r & 1], 1))
-                    most[k] = max(_rate(high, t[r & 1], 0), _rate(high, t[r & 1], 1))
-                    any_dark = any_dark or least[k] < _SPLIT
-                    any_bright = any_bright or most[k] >= _SPLIT
+                    a = t[r & 1]
+                    low, high = extremes(part(x, place, r, c, n), n)
+                    least[k] = min(split(low, a, 0), split(low, a, 1))
+                    most[k] = max(split(high, a, 0), split(high, a, 1))
+                    any_dark = any_dark or least[k] < RATE_SPLIT
+                    any_bright = any_bright or (most[k] >= RATE_SPLIT and not together[r & 1])
             if any_bright:
                 philox(u, n, column, row >> 2, bright_field, sample, key0, key1)
                 box_muller(u, zs, n)
@@ -508,24 +359,32 @@ def separate_part(
                 source, target = part(x, place, r, c, n), out[begin + r, start + c : start + c + n]
                 a, offset = t[r & 1], part(offsets, place, r, c, n)
                 if shot != _SHOT_POISSON:
-                    _gaussian_row(source, target, zs[k], z[k], n, a, white, offset, dual)
+                    gaussian_row(source, target, zs[k], z[k], n, a, white, offset, dual)
                     continue
-                if least[k] >= _SPLIT:
-                    _bright_row(source, target, zs[k], z[k], n, a, white, offset, dual)
+                if least[k] >= RATE_SPLIT and together[r & 1]:
+                    dim = least[k] < THIRD_BELOW
+                    together_row(source, target, z[k], n, a, white, offset, dim)
                     continue
-                _electrons_row(source, rate, n, a)
-                if most[k] >= _SPLIT:
-                    poisson_bright(rate, zs[k], bright, n)
-                if most[k] < _SPLIT:
-                    poisson_dark(rate, u[k], most[k], bright, p, total, n)
+                if least[k] >= RATE_SPLIT and not some[r & 1]:
+                    bright_row(source, target, zs[k], z[k], n, a, white, offset, dual)
+                    continue
+                electrons_row(source, rate, n, a)
+                if most[k] < RATE_SPLIT:
+                    poisson_dark(rate, u[k], most[k], counts, p, total, n)
+                    poisson_row(source, target, counts, z[k], n, a, white, offset, dual)
+                    continue
+                if not together[r & 1]:
+                    poisson_bright(rate, zs[k], counts, n)
+                # Few pixels of a block are dark as a rule: they are gathered and done alone.
+                few = i4(0)
+                for i in range(n):
+                    if rate[i] + at(a[_TOGETHER], i) < RATE_SPLIT:
+                        dark_place[few], dark_rate[few], word[few] = i, rate[i], u[k, i]
+                        few += i4(1)
+                poisson_dark(dark_rate, word, RATE_SPLIT, dark, p, total, few)
+                for i in range(few):
+                    counts[dark_place[i]] = dark[i]
+                if some[r & 1]:
+                    mixed_row(source, target, counts, z[k], n, a, white, offset, dual)
                 else:
-                    # Few pixels of a block are dark as a rule: they are gathered and done alone.
-                    few = i4(0)
-                    for i in range(n):
-                        if rate[i] < _SPLIT:
-                            dark_place[few], dark_rate[few], word[few] = i, rate[i], u[k, i]
-                            few += i4(1)
-                    poisson_dark(dark_rate, word, _SPLIT, dark, p, total, few)
-                    for i in range(few):
-                        bright[dark_place[i]] = dark[i]
-                _poisson_row(source, target, bright, z[k], n, a, white, offset, dual)
+                    poisson_row(source, target, counts, z[k], n, a, white, offset, dual)

@@ -39,6 +39,9 @@ called = numba.njit
 """Decorator of the row functions: in one of its own, numba need not count references to the row's
 views, which takes longer than a short loop."""
 
+unchecked = numba.njit(error_model="numpy")
+"""The same for rows that divide: a look at every divisor would keep LLVM from using vectors."""
+
 i4, u4, u8, f4 = np.int32, np.uint32, np.uint64, np.float32
 
 _M0, _M1 = u8(0xD2511F53), u8(0xCD9E8D57)

@@ -22,11 +22,13 @@ def everything():
     one = np.ones((1, 2, 2))
     alike = noise.Terms(512 * one, one, 4 * one, 10 * one, 512.5 * one, 0 * one)
     unlike = noise.Terms(*(term * (1 + np.arange(4).reshape(2, 2) / 64) for term in alike))
+    # The read noise of one plane is too small to be drawn with its shot noise.
+    mixed = unlike._replace(read=np.array([[[10, 1], [10, 20.0]]]))
     out = np.empty_like(mosaic)
     for y, x in SHAPES.values():
         hasher.update(words(shape, where, Field.SHOT, y, x).tobytes())
         hasher.update(normals(shape, where, Field.READ, y, x).tobytes())
-        for terms in (alike, unlike):
+        for terms in (alike, unlike, mixed):
             batch = noise.Batch(
                 source=np.zeros(1, np.int64),
                 place=np.array([[0, 0, *shape, y, x]]),

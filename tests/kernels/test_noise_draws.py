@@ -9,7 +9,7 @@ from scipy import special, stats
 
 from noisegen.kernels import draws, noise
 
-KERNELS_SHA256 = "9585079a6d213f34bb69660513b1e0c5fc42a715ac4906ffe7f611052d6b2f23"
+KERNELS_SHA256 = "6c58ad25a584ac57ab476e61794686f215e1262c8addcd7b55ff3309731db027"
 
 
 @pytest.mark.parametrize("mean", [16, 17.3, 25, 60, 250, 1000, 20000])
@@ -24,6 +24,73 @@ def test_bright_poisson_has_the_exact_law_within_2e_5(mean):
     error = special.ndtr(z[steps].astype(np.float64)) - stats.poisson.cdf(count[steps], mean)
     # A grid step of 1e-5 moves Φ by 4e-6 at most.
     assert np.abs(error).max() < 2e-5 + 4e-6
+
+
+def exact(x, mean, read):
+    """Distribution function at x of Poisson electrons plus a normal of variance ``read``."""
+    count = np.arange(stats.poisson.ppf(1e-16, mean), stats.poisson.isf(1e-16, mean) + 1)
+    steps = special.ndtr((x[:, None] - count) / np.sqrt(read))
+    return steps @ stats.poisson.pmf(count, mean)
+
+
+def left_out(z, r, v):
+    """First term of the expansion that is not used, over √v: its cumulants are λ = r v."""
+    x = z * z
+    if v >= draws.THIRD_BELOW:
+        third = (x * x - 6 * x + 3) / 120 - r * (x * x - 5 * x + 2) / 24
+        return r * (third + r * r * (12 * x * x - 53 * x + 17) / 324) / v**1.5
+    fourth = (x * x - 10 * x + 15) / 720 - r * (2 * x * x - 17 * x + 21) / 180
+    fourth += -r * (3 * x * x - 24 * x + 29) / 384 + r * r * (14 * x * x - 103 * x + 107) / 288
+    return r * z * (fourth - r**3 * (252 * x * x - 1688 * x + 1511) / 7776) / v**2
+
+
+TOGETHER = [
+    (v - read, read)
+    for read in (draws.LEAST_READ, 1.0, 2.25, 6.25, 15.99, 100.0, 2500.0)
+    for v in (16, 18, 25, 31.9, 32, 40, 100, 1000, 30000)
+    if v >= read
+]
+
+
+def drawn(z, mean, read, gain=4.0):
+    """Electrons of Poisson and normal together, by the kernel's function in float32."""
+    v = np.float32(mean + read)
+    terms = (gain * mean, gain, 1 / gain, gain**2 * read)
+    noise = draws.poisson_gaussian.py_func(
+        *(np.full_like(z, term) for term in terms), z, v < draws.THIRD_BELOW
+    )
+    return mean + noise.astype(np.float64) / gain
+
+
+@pytest.mark.parametrize(("mean", "read"), TOGETHER)
+def test_poisson_and_normal_together_have_the_exact_law_within_2e_5(mean, read):
+    z = np.linspace(-6.5, 6.5, 1301, dtype=np.float32)
+    x, v = drawn(z, mean, read), mean + read
+    assert (np.diff(x) > 0).all()
+    error = np.abs(exact(x, mean, read) - special.ndtr(z.astype(np.float64)))
+    fine = z.astype(np.float64)
+    omitted = np.abs(left_out(fine, mean / v, v)) * stats.norm.pdf(fine)
+    steps = 0.13 * np.exp(-2 * np.pi**2 * read * mean / v) / np.sqrt(v)
+    # All further terms are a third of the first in these sums; float32 moves x by 1e-7 of itself.
+    rounding = 3e-7 * (1 + np.abs(x - mean).max() / np.sqrt(v))
+    assert error.max() < 4 / 3 * omitted.max() + steps + rounding
+    assert error.max() < 2e-5
+
+
+@pytest.mark.parametrize(("mean", "read"), TOGETHER)
+def test_poisson_and_normal_together_have_the_exact_moments(mean, read):
+    nodes, weights = np.polynomial.hermite_e.hermegauss(60)
+    weights = weights / weights.sum()
+    x, v = drawn(nodes, mean, read), mean + read  # float64: quadrature is exact for polynomials
+    first = weights @ x
+    second, third, fourth = (weights @ (x - first) ** power for power in (2, 3, 4))
+    assert first == pytest.approx(mean, abs=1e-6 * np.sqrt(v))
+    # What is left out, T / v or T / v^3/2 electrons, is wanting in the third cumulant by 3 E[z² T]:
+    # nothing for the fourth term, which is odd, and 3 (38 r³/324 - r²/12) for the third.
+    assert third == pytest.approx(mean, abs=(0.103 if v >= 32 else 1e-3) + 1e-6 * v**1.5)
+    # In the others it is of the order v^-2; the figures are those of r = 1.
+    assert second == pytest.approx(v, rel=0.012 / v**2 + 1e-6)
+    assert fourth / v**2 - 3 == pytest.approx(mean / v**2, abs=0.3 / v**2 + 1e-5)
 
 
 @pytest.mark.parametrize("mean", [0.01, 0.5, 1, 3.7, 8, 12, 15.99])
