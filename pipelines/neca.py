@@ -154,13 +154,14 @@ _MISSING = (
 def of_folder(recipe: Recipe, weights: str | None) -> tuple[Recipe, str | None]:
     """Return recipe and weights where the camera is a folder with both, as a fit leaves it.
 
-    The folder has NeCA's networks, and the camera's figures as ``camera.toml``, unless the camera
-    on the networks' card is one of the catalog's.
+    The folder has NeCA's networks, and may have a camera's figures as ``camera.toml``. Without them
+    raws and scene-linear pictures are rendered for the camera on the networks' card where the
+    catalog has it, and for the recipe's default where not, as with other noise of pictures.
 
     Raises
     ------
     NoisegenError
-        If the folder tells no camera.
+        If there are no networks in the folder.
     """
     folder = Path(recipe.camera)
     if recipe.noise not in NOISES or recipe.camera_file is not None or not folder.is_dir():
@@ -169,10 +170,7 @@ def of_folder(recipe: Recipe, weights: str | None) -> tuple[Recipe, str | None]:
     figures = folder / "camera.toml"
     camera = str(figures) if figures.is_file() else _loaded(place, False).card.camera
     if not figures.is_file() and camera not in cameras.names():
-        raise InputError(
-            f"{folder} has no camera.toml, and the camera '{camera}' on its card is not in the "
-            "catalog; give --camera NAME --neca-weights DIR"
-        )
+        camera = Recipe.model_fields["camera"].default
     return recipe.model_copy(update={"camera": camera}), place
 
 

@@ -111,6 +111,32 @@ def test_the_command_makes_a_cameras_folder(pairs, tmp_path):
     assert again.stdout == result.stdout
 
 
+def test_the_folder_is_a_camera_that_noise_is_made_of(pairs, tmp_path):
+    out, clean = tmp_path / "canon", tmp_path / "clean"
+    run(
+        "--data", pairs, "--camera", "canon", "--recipe", recipe_file(tmp_path), "--out", out,
+        "--iterations", "1", "--device", "cpu",
+    )  # fmt: skip
+    clean.mkdir()
+    for path in pairs.glob("*_mean.png"):
+        shutil.copy(path, clean)
+    done = CliRunner().invoke(
+        main,
+        [
+            "synthesize", "--source", "folder", "--root", str(clean), "--noise", "neca-w",
+            "--camera", str(out), "--patch", "64", "--count", "6", "--out",
+            str(tmp_path / "c.zarr"),
+        ],
+    )  # fmt: skip
+    assert done.exit_code == 0, done.output
+    table = pipelines.open(tmp_path / "c.zarr").table
+    assert set(table["iso"].tolist()) <= {800.0, 1600.0}
+    gains = neca.load(out).card.gains
+    for iso, strength in zip(table["iso"].tolist(), table["strength"].tolist(), strict=True):
+        measured = gains[round(iso)]
+        assert measured[0] * (1 - 1e-6) <= strength <= measured[-1] * (1 + 1e-6)
+
+
 COMMAND = """
 import sys, time
 from denoisers.neca import run
