@@ -17,10 +17,12 @@ from catalogs.camera_noise import (
     G1,
     MEDIAN,
     Noise,
+    Prior,
     Range,
     Regression,
     Scatter,
     Setting,
+    Table,
     Terms,
     log_uniform,
 )
@@ -194,6 +196,21 @@ class Camera:
             self._check_iso(as_range("ISO", iso))
         if gain is not None:
             self._check_gain(as_range("gain", gain))
+
+    def is_settled(
+        self, *, iso: float | Range | None = None, gain: float | Range | None = None
+    ) -> bool:
+        """Tell whether :meth:`at` returns the same state whatever its uniform numbers are."""
+        if isinstance(self.noise, Regression | Prior):
+            return False  # they scatter
+        between = self.iso_range
+        if iso is not None:
+            between = as_range("ISO", iso)
+        elif gain is not None:
+            between = as_range("gain", gain)
+        if between is None:
+            return isinstance(self.noise, Table) and len(self.noise.points) == 1
+        return between[0] == between[1]
 
     def draw(
         self,

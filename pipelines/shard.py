@@ -144,6 +144,8 @@ def _expose(job: Job, rows: npt.NDArray[np.void], camera: Camera, iso: float | N
     isos: Sequence[float | Range | None] = [iso_asked] * len(rows)
     if dark and recipe.iso != "as-shot":
         isos = dark.draw_isos(recipe.seed, image, numbers)
+    elif camera.is_settled(iso=iso_asked, gain=recipe.gain):
+        uniforms, isos = uniforms[:1], isos[:1]  # what the first row draws is that of all rows
     drawn = []
     for u, asked in zip(uniforms, isos, strict=True):
         state = camera.at(u, model=model, iso=asked, gain=recipe.gain)

@@ -286,3 +286,15 @@ def test_color_of_a_camera_without_any():
     matrices = np.array([c.cam_to_xyz for c in drawn])
     assert matrices.sum(axis=2) == pytest.approx(np.ones((1000, 3)))
     assert len({c.description for c in drawn}) == 1000
+
+
+@pytest.mark.parametrize("name", cameras.names())
+def test_a_settled_camera_does_not_depend_on_its_draws(name):
+    camera = cameras.load(name)
+    low, high = camera.iso_range or camera.gain_range or (1.0, 1.0)
+    key = "iso" if camera.iso_range else "gain"
+    rng = np.random.default_rng(0)
+    for setting in ({}, {key: low}, {key: (high, high)}, {key: (low, high)}):
+        camera.check(**setting)
+        states = {camera.at(rng.random(4).tolist(), **setting)._replace(warnings=()) for _ in "123"}
+        assert camera.is_settled(**setting) == (len(states) == 1)
