@@ -266,7 +266,9 @@ def _sampler(place: str, whole: bool, device: str, precision: "Precision") -> "S
             "neca.device: there is no CUDA device on this machine; use cpu, or Dask workers that "
             "have one"
         )
-    return Sampler(_loaded(place, whole), device=device, precision=precision)
+    # Patches are small windows, for which a wide halo does not pay.
+    networks = _loaded(place, whole)
+    return Sampler(networks, device=device, precision=precision, winograd=False)
 
 
 @lru_cache(maxsize=4)

@@ -1,11 +1,14 @@
 """The gain of a noisy picture of any size: E in tiles, whose features are summed up."""
 
+from collections.abc import Callable
+
 import torch
 from torch import Tensor, nn
 
 from noisegen.errors import WeightsError
 from noisegen.neca.networks import GainNet
 from noisegen.neca.windows import Picture, Window, as_tensor, cut
+from noisegen.neca.winograd import LEAST, Winograd
 
 TILE = 512
 """Edge of a tile: with its halo it holds 100 MB of features a layer at the published width."""
@@ -33,15 +36,12 @@ class FastGain:
                 f"the gain network gives {network.outputs} numbers a picture; noise has one gain"
             )
         convolutions = [m for m in network.model.modules() if isinstance(m, nn.Conv2d)]
+        fast = device.type == "cpu" and network.width >= LEAST
         self._layers = [
-            (
-                conv.weight.detach().to(device, memory_format=torch.channels_last),
-                None if conv.bias is None else conv.bias.detach().to(device),
-                int(conv.padding[0]),
-            )
+            _winograd(conv) if fast and conv.kernel_size == (3, 3) else _direct(conv, device)
             for conv in convolutions
         ]
-        self._halo = sum(padding for *_, padding in self._layers)
+        self._halo = sum(int(conv.padding[0]) for conv in convolutions)
         head = next(m for m in network.linear.modules() if isinstance(m, nn.Conv2d))
         self._weight = head.weight.detach().double().flatten()
         self._bias = 0.0 if head.bias is None else float(head.bias.detach())
@@ -60,6 +60,18 @@ class FastGain:
         return float(self._weight @ total / pixels + self._bias)
 
     def _features(self, x: Tensor) -> Tensor:
-        for weight, bias, padding in self._layers:
-            x = nn.functional.conv2d(x, weight, bias, padding=padding).relu_()
+        for layer in self._layers:
+            x = layer(x)
         return x
+
+
+def _winograd(conv: nn.Conv2d) -> Callable[[Tensor], Tensor]:
+    assert conv.bias is not None
+    return Winograd(conv.weight, conv.bias)
+
+
+def _direct(conv: nn.Conv2d, device: torch.device) -> Callable[[Tensor], Tensor]:
+    weight = conv.weight.detach().to(device, memory_format=torch.channels_last)
+    bias = None if conv.bias is None else conv.bias.detach().to(device)
+    padding = int(conv.padding[0])
+    return lambda x: nn.functional.conv2d(x, weight, bias, padding=padding).relu_()

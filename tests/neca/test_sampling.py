@@ -47,10 +47,10 @@ def white(shape, draw):
     return np.stack([normals(shape, draw, field) for field in FIELDS], -1)
 
 
-@pytest.mark.parametrize("options", [{}, {"depth": 3}, {"depth": 7}])
+@pytest.mark.parametrize("options", [{}, {"depth": 3}, {"depth": 7}, {"width": 64, "depth": 4}])
 @pytest.mark.parametrize("size", [(24, 40), (TILE + 24, 33)])
 def test_the_gain_is_the_network_s(options, size):
-    net = randomised(GainNet(width=6, **options))
+    net = randomised(GainNet(**({"width": 6} | options)))
     noisy = picture(*size)
     with torch.no_grad():
         plain = float(net(tensor(noisy / np.float32(255))))
@@ -105,7 +105,7 @@ def test_the_correlation_is_the_network_s_whole_and_in_tiles(stages, options):
         plain = net(v)
         at_once = fast(v, whole, whole)
         assert (at_once - plain).abs().max() < 1e-5
-        for core in whole.tiles(2 * net.multiple + 16):
+        for core in whole.tiles(2 * fast.grid):
             seen = fast.seen(core, whole)
             tile = fast(v[..., *seen.slices], seen, core)
             assert torch.equal(tile, at_once[..., *core.slices])
@@ -121,14 +121,21 @@ def test_less_halo_would_show():
         assert (fast(v[..., *seen.slices], seen, core) - right).abs().max() > 1e-6
 
 
-@pytest.mark.parametrize(("size", "edge"), [((200, 168), 64), ((24, 400), 32), ((264, 16), 8)])
-def test_tiles_of_the_published_size_are_those_of_the_whole_to_the_bit(size, edge):
-    net = randomised(CorrelationNet())
+@pytest.mark.parametrize(
+    ("stages", "size", "edge"),
+    [(4, (200, 168), 64), (4, (24, 400), 32), (4, (264, 16), 16), (3, (168, 156), 32)],
+)
+@pytest.mark.parametrize("winograd", [False, True])
+def test_tiles_of_the_published_size_are_those_of_the_whole_to_the_bit(
+    stages, size, edge, winograd
+):
+    net = randomised(CorrelationNet(stages=stages))
     whole = Window.of(*size)
     v = torch.randn(1, 3, *whole.shape, generator=torch.Generator().manual_seed(1))
-    fast = FastCorrelation(net, CPU)
+    fast = FastCorrelation(net, CPU, winograd=winograd)
     with torch.no_grad():
         at_once = fast(v, whole, whole)
+        assert (at_once - net(v)).abs().max() < 1e-5
         for core in whole.tiles(edge):
             seen = fast.seen(core, whole)
             assert torch.equal(fast(v[..., *seen.slices], seen, core), at_once[..., *core.slices])

@@ -1,0 +1,84 @@
+"""A 3x3 convolution with its activation by Winograd's F(4x4, 3x3), for many channels on a CPU.
+
+It has a quarter of the products, and transforms whose share shrinks with the channels. Values are
+off by up to ten times what those of a direct sum are, about 5e-6 of the largest.
+
+A square of 4x4 pixels is computed of 6x6, and each of its pixels depends in its last bit on all of
+these. Squares begin on multiples of 4, and are always multiplied by the same number at a time: so
+the values of a part of a picture are the picture's where the part begins on such a multiple,
+except in squares next to where it was cut.
+"""
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from noisegen.kernels.winograd import EDGE, PLACES, gather, scatter
+
+__all__ = ["EDGE", "LEAST", "SQUARES", "Winograd"]
+
+LEAST = 64
+"""Channels that it pays from."""
+
+SQUARES = 64
+"""Squares that are multiplied at a time: they stay in the second-level cache."""
+
+_G = (
+    (1 / 4, 0, 0),
+    (-1 / 6, -1 / 6, -1 / 6),
+    (-1 / 6, 1 / 6, -1 / 6),
+    (1 / 24, 1 / 12, 1 / 6),
+    (1 / 24, -1 / 12, 1 / 6),
+    (0, 0, 1),
+)
+
+
+class Winograd:
+    """A 3x3 convolution with zeros around, and a leaky ReLU.
+
+    Parameters
+    ----------
+    weight
+        (O, C, 3, 3).
+    bias
+        (O,).
+    slope
+        Of the leaky ReLU; 0: ReLU.
+    """
+
+    def __init__(self, weight: Tensor, bias: Tensor, slope: float = 0.0) -> None:
+        taps = torch.tensor(_G, dtype=torch.float64)
+        places = torch.einsum("ay,oiyx,bx->abio", taps, weight.detach().double(), taps)
+        self._places = places.float().flatten(0, 1).contiguous()
+        self._bias = bias.detach().float().numpy()
+        self._slope = np.float32(slope)
+
+    def __call__(self, x: Tensor, onto: Tensor | None = None) -> Tensor:
+        """Return the activated convolution of (1, C, H, W), channels last in memory.
+
+        Parameters
+        ----------
+        x
+            Float32 on the CPU.
+        onto
+            What is added to it before the activation; it is overwritten.
+        """
+        _, inputs, height, width = x.shape
+        outputs = self._places.shape[2]
+        pixels = _pixels(x)
+        out = np.empty((height, width, outputs), np.float32) if onto is None else _pixels(onto)
+        seen = np.zeros((PLACES, PLACES, SQUARES, inputs), np.float32)
+        products = np.empty((PLACES, PLACES, SQUARES, outputs), np.float32)
+        factors = torch.from_numpy(seen).flatten(0, 1)
+        into = torch.from_numpy(products).flatten(0, 1)
+        for first in range(0, -(-height // EDGE) * -(-width // EDGE), SQUARES):
+            scatter(pixels, first, seen)
+            torch.bmm(factors, self._places, out=into)
+            gather(products, first, self._bias, self._slope, onto is not None, out)
+        return torch.from_numpy(out).permute(2, 0, 1)[None]
+
+
+def _pixels(x: Tensor) -> np.ndarray:
+    """Return (1, C, H, W) as (H, W, C), without a copy where it lies so in memory."""
+    array: np.ndarray = x.permute(0, 2, 3, 1)[0].contiguous().numpy()
+    return array
