@@ -2,7 +2,7 @@
 
 >>> import denoisers
 >>> denoisers.names()
-['adfnet', 'dncnn', 'dualdn', 'dvn', 'dvn-recons', 'mirnet', 'restormer', 'rffnet', 'swinir']
+['adfnet', 'dncnn', 'dualdn', 'dvn', 'dvn-recons', 'mirnet', 'r2rnet', 'restormer', 'rffnet', 'swinir']
 >>> net = denoisers.create("dncnn", channels=1, depth=17)
 
 A package of other people offers a model as an entry point of the group ``noisegen.denoisers`` whose
@@ -30,6 +30,7 @@ _OWN = {
     "dvn": "denoisers.models.dvn",
     "dvn-recons": "denoisers.models.dvn_recons",
     "mirnet": "denoisers.models.mirnet",
+    "r2rnet": "denoisers.models.r2rnet",
     "restormer": "denoisers.models.restormer",
     "rffnet": "denoisers.models.rffnet",
     "swinir": "denoisers.models.swinir",

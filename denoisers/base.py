@@ -124,6 +124,9 @@ class ModelEntry:
         ``develop(network, *inputs)`` returns the picture of mosaics as the network makes it. Where
         there is one, the network is trained on mosaics: its inputs, the first of which is a mosaic,
         are those of :func:`denoisers.training.mosaics.prepared`.
+    parts
+        Where the published weights are several files: the folder that each part lies in, and what
+        its names begin with in the whole.
     """
 
     name: str
@@ -140,6 +143,7 @@ class ModelEntry:
     derived: tuple[str, ...] = ()
     loss: Callable[[Any, Any, Mapping[str, Tensor]], Tensor] | None = None
     develop: Callable[..., Tensor] | None = None
+    parts: Mapping[str, str] = field(default_factory=dict)
 
     def check(self, options: Mapping[str, Any]) -> Options:
         """Return the options as a value, what is not there at its default.

@@ -139,13 +139,22 @@ def _compared(
 ) -> Exported:
     import onnxruntime
 
-    session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
+    options = onnxruntime.SessionOptions()
+    options.log_severity_level = 4  # what fails is said once, below
+    try:
+        session = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
+    except Exception as error:  # its own kinds, which share no base
+        raise _unrunnable(model, error) from None
     names = [given.name for given in session.get_inputs()]
     worst, pixels = 0.0, 0
     for inputs in pictures:
         with torch.no_grad():
             expected: Tensor = network(*inputs)
-        (restored,) = session.run(None, {n: t.numpy() for n, t in zip(names, inputs, strict=True)})
+        given = {n: t.numpy() for n, t in zip(names, inputs, strict=True)}
+        try:
+            (restored,) = session.run(None, given)
+        except Exception as error:
+            raise _unrunnable(model, error) from None
         # A difference that is no number is one too many.
         worst = float(np.maximum(worst, np.abs(restored - expected.numpy()).max()))
         pixels += expected.shape[-2] * expected.shape[-1]
@@ -155,6 +164,14 @@ def _compared(
             "file is not kept"
         )
     return Exported(worst, pixels)
+
+
+def _unrunnable(model: str, error: Exception) -> InputError:
+    reason = next(iter(str(error).splitlines()), type(error).__name__)
+    return InputError(
+        f"{model} cannot be exported: this release of onnxruntime does not run it ({reason}); the "
+        "file is not kept"
+    )
 
 
 @contextmanager

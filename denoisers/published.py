@@ -32,7 +32,8 @@ def load(
     source
         A file (``.pt``, ``.pth`` …, read with ``weights_only=True``, or safetensors), or what is in
         one: a state dict, bare or under a key such as ``"params"``, ``"state_dict"`` or
-        ``"model"``, its names with or without ``module.``. A file of noisegen's own is taken too.
+        ``"model"``, its names with or without ``module.``. A file of noisegen's own is taken too,
+        and the folder of a network whose parts lie in files of their own (R2RNet's ``ckpts``).
     key
         Which of several state dicts in the file is meant.
     model
@@ -148,9 +149,36 @@ def _narrowed(card: Card, variant: str | None, where: str) -> Card:
 
 def _read(path: Path) -> Mapping[str, Any] | tuple[Denoiser, Card]:
     """Return what a file holds; its own kind is loaded already."""
+    if path.is_dir():
+        return _joined(path)
     if not path.is_file():
         raise MissingDataError(f"there is no file {path}: check the path")
     if path.suffix == ".safetensors":
         tensors, header = read_safetensors(path)
         return own.load(path) if own.KEY in header else tensors
     return read_checkpoint(path)
+
+
+def _joined(folder: Path) -> Mapping[str, Any]:
+    """Return the state dict of a network whose parts lie in folders of their own."""
+    there = {part.name for part in folder.iterdir() if part.is_dir()}
+    pages, _ = denoisers.entries()
+    known = {page.name: page.parts for page in pages if page.parts}
+    for parts in known.values():
+        if there >= set(parts):
+            return {
+                f"{prefix}{name}": tensor
+                for part, prefix in parts.items()
+                for name, tensor in _latest(folder / part).items()
+            }
+    told = "; ".join(f"{name}: {', '.join(parts)}" for name, parts in known.items())
+    raise WeightsError(f"{folder}: not the folders of a network's parts ({told}); give a file")
+
+
+def _latest(folder: Path) -> Mapping[str, Any]:
+    """Return the weights of the most iterations, which is a file's name."""
+    saved = [path for path in folder.iterdir() if path.is_file() and path.stem.isdecimal()]
+    if not saved:
+        raise MissingDataError(f"{folder} has no file NUMBER.tar: check the path")
+    path = max(saved, key=lambda path: int(path.stem))
+    return plain_names(one_state(read_checkpoint(path), None, str(path)), str(path))

@@ -158,3 +158,17 @@ def test_what_cannot_be_is_one_line(tmp_path, monkeypatch, arguments, line):
     assert done.exit_code == 2
     (only,) = done.output.splitlines()
     assert line in only
+
+
+def test_what_onnxruntime_does_not_run_is_not_kept(tmp_path, installed, monkeypatch):
+    import onnxruntime
+
+    class Broken:
+        def __init__(self, *_, **__):
+            raise RuntimeError("no kernel for DFT\nmore of it")
+
+    monkeypatch.setattr(onnxruntime, "InferenceSession", Broken)
+    net, card = made("dncnn", **SMALL["dncnn"])
+    with pytest.raises(InputError, match=r"does not run it \(no kernel for DFT\); the file"):
+        exports.export(net, card, tmp_path / "a.onnx")
+    assert list(tmp_path.iterdir()) == []

@@ -14,7 +14,8 @@ from noisegen.errors import RecipeError, UnknownNameError
 from tests.denoisers.conftest import Point
 
 OWN = [
-    "adfnet", "dncnn", "dualdn", "dvn", "dvn-recons", "mirnet", "restormer", "rffnet", "swinir",
+    "adfnet", "dncnn", "dualdn", "dvn", "dvn-recons", "mirnet", "r2rnet", "restormer", "rffnet",
+    "swinir",
 ]  # fmt: skip
 
 SMALL = {
@@ -24,6 +25,7 @@ SMALL = {
     "dvn": {"width": 8, "widening": 4},
     "dvn-recons": {"width": 8, "widening": 4},
     "mirnet": {"width": 16, "mrb": 1},
+    "r2rnet": {"width": 4},
     "restormer": {"width": 8, "blocks": (1, 1, 1, 1), "refinement": 1},
     "swinir": {"width": 8, "depths": (2, 2), "heads": (2,)},
 }
@@ -48,9 +50,14 @@ def test_all_of_the_registry_is_complete():
 @pytest.mark.parametrize("name", PICTURES)
 @pytest.mark.parametrize("channels", [1, 3])
 def test_a_net_gives_back_what_shape_it_takes(name, channels):
-    net = denoisers.create(name, channels=channels, **SMALL[name]).eval()
-    page, side = denoisers.entry(name), 3 * net.multiple
-    first, *others = page.shapes(page.check({"channels": channels} | SMALL[name]), side, 2 * side)
+    page = denoisers.entry(name)
+    if "channels" not in page.options.model_fields:
+        options, channels = SMALL[name], 3
+    else:
+        options = {"channels": channels} | SMALL[name]
+    net = denoisers.create(name, **options).eval()
+    side = 3 * net.multiple
+    first, *others = page.shapes(page.check(options), side, 2 * side)
     with torch.no_grad():
         output = net(*(torch.rand(2, *shape[1:]) for shape in (first, *others)))
     assert output.shape == (2, *first[1:]) == (2, channels, side, 2 * side)

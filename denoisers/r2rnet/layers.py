@@ -1,0 +1,144 @@
+"""What R2RNet's networks are built of."""
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import conv2d, leaky_relu_, relu
+
+from denoisers.layers.blocks import budget
+from denoisers.layers.precision import exact_dtype
+
+SLOPE = 0.01
+"""Of every leaky ReLU."""
+
+CACHED = 1 << 22
+"""Values of the widest tensor that rows are taken together for, 16 MB: no slower than the whole."""
+
+
+class Replicate(nn.Conv2d):
+    """A convolution that keeps the size and repeats the rim.
+
+    Parameters
+    ----------
+    inputs, outputs
+        Channels.
+    kernel, dilation
+        Of its taps, along both axes.
+    """
+
+    def __init__(self, inputs: int, outputs: int, kernel: int = 3, dilation: int = 1) -> None:
+        padding = dilation * (kernel // 2)
+        super().__init__(
+            inputs,
+            outputs,
+            kernel,
+            padding=padding,
+            dilation=dilation,
+            padding_mode="replicate" if padding else "zeros",
+        )
+
+
+def leaky(x: Tensor) -> Tensor:
+    """Return the activation of a convolution's output, which it overwrites."""
+    return leaky_relu_(x, SLOPE)
+
+
+def in_strips(run: Callable[[Tensor], Tensor], x: Tensor, reach: int, widest: int) -> Tensor:
+    """Return ``run(x)``; where no gradient is wanted, a few rows at a time.
+
+    Parameters
+    ----------
+    run
+        Keeps height and width; convolutions of stride 1 that repeat the rim.
+    x
+        (N, C, H, W).
+    reach
+        Rows that an output pixel sees beyond its own.
+    widest
+        Channels of the widest tensor on the way.
+    """
+    samples, _, height, width = x.shape
+    rows = max(4 * reach, budget(x.device, CACHED) // (samples * widest * width))
+    if torch.is_grad_enabled() or torch.compiler.is_compiling() or rows >= height:
+        return run(x)
+    strips = []
+    for top in range(0, height, rows):
+        first, last = max(0, top - reach), min(height, top + rows + reach)
+        strip = run(x[:, :, first:last])
+        strips.append(strip[:, :, top - first : top - first + min(rows, height - top)])
+    return torch.cat(strips, 2)
+
+
+class ComplexConv(nn.Module):
+    """Convolution of complex numbers; real parts are the first half of the channels.
+
+    Parameters
+    ----------
+    inputs, outputs
+        Complex channels.
+    kernel
+        Height and width; the size is kept, with zeros around.
+
+    Notes
+    -----
+    The published layer calls each of two convolutions on both parts, so each bias counts twice:
+    ``b_r - b_i`` on the real part, ``b_r + b_i`` on the imaginary one. It is one real convolution
+    here.
+    """
+
+    def __init__(self, inputs: int, outputs: int, kernel: int = 3) -> None:
+        super().__init__()
+        self.conv_r = nn.Conv2d(inputs, outputs, kernel, padding=kernel // 2)
+        self.conv_i = nn.Conv2d(inputs, outputs, kernel, padding=kernel // 2)
+
+    def forward(self, z: Tensor) -> Tensor:
+        """Return (N, 2 outputs, H, W) for (N, 2 inputs, H, W)."""
+        real, imaginary = self.conv_r.weight, self.conv_i.weight
+        weight = torch.cat((torch.cat((real, -imaginary), 1), torch.cat((imaginary, real), 1)), 0)
+        r, i = self.conv_r.get_parameter("bias"), self.conv_i.get_parameter("bias")
+        return conv2d(z, weight, torch.cat((r - i, r + i)), padding=self.conv_r.padding)
+
+
+class ComplexBlock(nn.Module):
+    """Three complex convolutions beside their input."""
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.complex_conv0 = ComplexConv(width, 2 * width)
+        self.complex_conv1 = ComplexConv(2 * width, 2 * width)
+        self.complex_conv2 = ComplexConv(2 * width, width)
+
+    def forward(self, z: Tensor) -> Tensor:
+        """Return the spectrum and what the block adds to it."""
+        x = z
+        for conv in (self.complex_conv0, self.complex_conv1, self.complex_conv2):
+            x = relu(conv(x))
+        return z + x
+
+
+class Transform:
+    """The Fourier transform of features, over channels, rows and columns together.
+
+    Parameters
+    ----------
+    batch
+        Over the samples too, as the published code has it: what comes out of a picture depends on
+        those that stand beside it. A single picture is the same either way.
+    """
+
+    def __init__(self, batch: bool) -> None:
+        self.axes = (0, 1, 2, 3) if batch else (1, 2, 3)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return (N, 2 C, H, W // 2 + 1), real parts first, not normalised."""
+        z = torch.fft.rfftn(x.to(exact_dtype(x)), dim=self.axes)
+        return torch.cat((z.real, z.imag), 1)
+
+    def inverse(self, spectrum: Tensor) -> Tensor:
+        """Return (N, C, H, 2 (columns - 1)); imaginary parts of no real signal are ignored."""
+        real, imaginary = spectrum.to(exact_dtype(spectrum)).chunk(2, 1)
+        shape = (*real.shape[:-1], 2 * (real.shape[-1] - 1))
+        sizes = [shape[axis] for axis in self.axes]
+        x: Tensor = torch.fft.irfftn(torch.complex(real, imaginary), s=sizes, dim=self.axes)
+        return x

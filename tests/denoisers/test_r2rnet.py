@@ -1,0 +1,136 @@
+"""R2RNet: sizes, strips, transforms, weights in parts, refusals."""
+
+import pytest
+import torch
+
+import denoisers
+from denoisers import published
+from denoisers.complexity import macs, outline, parameters
+from denoisers.models.r2rnet import R2RNet
+from denoisers.r2rnet import layers
+from denoisers.r2rnet.layers import ComplexConv, Transform, in_strips
+from noisegen.errors import InputError, MissingDataError, WeightsError
+
+PAGE = denoisers.entry("r2rnet")
+
+
+def small(seed=0, **options):
+    return denoisers.create("r2rnet", seed=seed, width=4, **options).eval()
+
+
+def pictures(batch=2, height=24, width=40, seed=1):
+    draws = torch.Generator().manual_seed(seed)
+    return torch.rand((batch, 3, height, width), generator=draws)
+
+
+def test_parameters():
+    net = outline(PAGE, PAGE.check({}))
+    # Specification, section 1.
+    counts = [parameters(part) for part in (net.DecomNet, net.DenoiseNet, net.RelightNet)]
+    assert counts == [3_020_356, 7_507_843, 10_500_481]
+    detail, contrast = net.RelightNet.EnhanceModule0, net.RelightNet.EnhanceModule1
+    assert [parameters(detail), parameters(contrast)] == [2_841_024, 7_585_600]
+    assert parameters(net) == 21_028_680
+
+
+@pytest.mark.parametrize(
+    ("side", "giga"),
+    # The specification's 612.4 at 256 is four times the first: spectra grow by less (129 columns
+    # for 65).
+    [(128, 153.1), (256, 611.5)],
+)
+def test_multiply_adds(side, giga):
+    counted = macs(outline(PAGE, PAGE.check({})), (1, 3, side, side))
+    assert counted / 1e9 == pytest.approx(giga, abs=0.06)
+
+
+def test_a_picture_is_what_it_is_alone():
+    net, batch = small(), pictures()
+    with torch.no_grad():
+        together = net(batch)
+        alone = torch.cat([net(one[None]) for one in batch])
+    torch.testing.assert_close(together, alone, rtol=0, atol=1e-5)
+
+
+def test_the_published_transform_looks_at_the_batch_and_agrees_on_one_picture():
+    published_net, ours, batch = small(batch_transform=True), small(), pictures()
+    with torch.no_grad():
+        torch.testing.assert_close(published_net(batch[:1]), ours(batch[:1]), rtol=0, atol=1e-6)
+        assert (published_net(batch) - ours(batch)).abs().max() > 1e-4
+
+
+def test_strips_are_the_whole(monkeypatch):
+    net, batch = small(), pictures(height=64)
+    with torch.no_grad():
+        whole = net.enhance(batch)
+        monkeypatch.setattr(layers, "CACHED", 1)
+        seen = []
+        monkeypatch.setattr(
+            "denoisers.r2rnet.decom.in_strips",
+            lambda run, x, *rest: in_strips(
+                lambda s: (seen.append(s.shape[2]), run(s))[1], x, *rest
+            ),
+        )
+        strips = net.enhance(batch)
+    assert max(seen) == 24 < 64, "four times the reach, and the reach on both sides"
+    for one, other in zip(whole, strips, strict=True):
+        torch.testing.assert_close(one, other, rtol=1e-5, atol=1e-6)
+
+
+def test_a_complex_convolution_is_the_published_sum_of_four():
+    layer, draws = ComplexConv(3, 5), torch.Generator().manual_seed(2)
+    p, q = torch.randn((2, 2, 3, 8, 9), generator=draws)
+    real = layer.conv_r(p) - layer.conv_i(q)
+    imaginary = layer.conv_r(q) + layer.conv_i(p)
+    expected = torch.cat((real, imaginary), 1)
+    torch.testing.assert_close(layer(torch.cat((p, q), 1)), expected, rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize("batch", [False, True])
+def test_the_transform_is_undone(batch):
+    x, transform = pictures().double(), Transform(batch)
+    back = transform.inverse(transform.forward(x))
+    torch.testing.assert_close(back, x, rtol=0, atol=1e-12)
+
+
+def test_sides_that_are_no_multiples_are_refused():
+    with pytest.raises(InputError, match="multiples of 8, found 24x20"):
+        small()(pictures(width=20))
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """The parts of a network as the authors keep them, beside older ones and other files."""
+    net = small(seed=3)
+    for part, module in zip(
+        ("Decom", "Denoise", "Relight"), (net.DecomNet, net.DenoiseNet, net.RelightNet), strict=True
+    ):
+        (tmp_path / part).mkdir()
+        torch.save(module.state_dict(), tmp_path / part / "12000.tar")
+        torch.save(R2RNet(4).DecomNet.state_dict(), tmp_path / part / "9000.tar")
+        (tmp_path / part / "log.txt").write_text("loss")
+    return tmp_path
+
+
+def test_parts_in_a_folder_are_one_network(folder):
+    net, card = published.load(folder)
+    assert (card.model, card.options["width"]) == ("r2rnet", 4)
+    with torch.no_grad():
+        assert torch.equal(net(pictures()), small(seed=3)(pictures()))
+
+
+def test_a_folder_without_parts_is_refused(folder):
+    with pytest.raises(WeightsError, match=r"r2rnet: Decom, Denoise, Relight\); give a file"):
+        published.load(folder / "Decom")
+    (folder / "Relight" / "12000.tar").unlink()
+    (folder / "Relight" / "9000.tar").unlink()
+    with pytest.raises(MissingDataError, match=r"Relight has no file NUMBER\.tar"):
+        published.load(folder)
+
+
+def test_weights_of_the_whole_with_the_loss_network_beside_it():
+    state = {f"module.{name}": t for name, t in small().state_dict().items()}
+    state["module.vgg.conv1_1.bias"] = torch.zeros(64)
+    net, card = published.load(state)
+    assert card.options == {"width": 4, "batch_transform": False}
+    assert isinstance(net, R2RNet)
