@@ -2,7 +2,7 @@
 
 >>> import denoisers
 >>> denoisers.names()
-['adfnet', 'dncnn', 'dualdn', 'dvn', 'dvn-recons', 'mirnet', 'r2rnet', 'restormer', 'rffnet', 'swinir']
+['adfnet', 'dncnn', 'dualdn', 'dvn', 'dvn-recons', 'mirnet', 'r2rnet', 'restormer', 'rffnet', ...]
 >>> net = denoisers.create("dncnn", channels=1, depth=17)
 
 A package of other people offers a model as an entry point of the group ``noisegen.denoisers`` whose

@@ -7,6 +7,7 @@ from typing import Annotated, Any, ClassVar
 from pydantic import BeforeValidator, ConfigDict, Field, ValidationError
 from torch import Tensor, nn
 
+from denoisers.vgg import VGG16
 from noisegen.errors import InputError, RecipeError
 from pipelines.tables import Table, first_problem
 
@@ -44,6 +45,17 @@ class Denoiser(nn.Module):
     """
 
     multiple: ClassVar[int] = 1
+
+    vgg: tuple[VGG16, ...] = ()
+    """What the loss compares pictures by, where it is given; no part of the network."""
+
+    def begin(self, phase: str) -> None:
+        """Let the weights of one phase of the training move, and no others.
+
+        For networks whose page names phases; in training mode they return what the phase's loss
+        takes.
+        """
+        raise NotImplementedError
 
 
 def picture_of(outputs: Any) -> Tensor:
@@ -124,6 +136,12 @@ class ModelEntry:
         ``develop(network, *inputs)`` returns the picture of mosaics as the network makes it. Where
         there is one, the network is trained on mosaics: its inputs, the first of which is a mosaic,
         are those of :func:`denoisers.training.mosaics.prepared`.
+    phases
+        Parts of the training, in turn, where the network is trained in parts; see
+        :meth:`Denoiser.begin`.
+    perceives
+        Layers of VGG16, as torchvision counts them, that its loss compares where a recipe names a
+        file of its weights.
     parts
         Where the published weights are several files: the folder that each part lies in, and what
         its names begin with in the whole.
@@ -143,6 +161,8 @@ class ModelEntry:
     derived: tuple[str, ...] = ()
     loss: Callable[[Any, Any, Mapping[str, Tensor]], Tensor] | None = None
     develop: Callable[..., Tensor] | None = None
+    phases: tuple[str, ...] = ()
+    perceives: tuple[int, ...] = ()
     parts: Mapping[str, str] = field(default_factory=dict)
 
     def check(self, options: Mapping[str, Any]) -> Options:

@@ -20,8 +20,9 @@ def write_whole(path: Path, write: Callable[[Path], object]) -> None:
         write(partial)
         partial.replace(path)
     except (OSError, RuntimeError) as error:  # torch raises RuntimeError on a full disk
-        partial.unlink(missing_ok=True)
         raise StorageError(f"cannot write {path}: {error}") from None
+    finally:
+        partial.unlink(missing_ok=True)
 
 
 def write_text(path: Path, text: str) -> None:

@@ -6,14 +6,17 @@ J. Hai et al., "R2RNet: Low-light Image Enhancement via Real-low to Real-normal 
 Visual Communication and Image Representation 90, 2023.
 """
 
+from collections.abc import Mapping
 from typing import Annotated, Any, ClassVar, NamedTuple
 
 from pydantic import Field
 from torch import Tensor
 
-from denoisers.base import Denoiser, ModelEntry, Options, Shapes, convolution
-from denoisers.r2rnet import Decom, Denoise, Relight
-from noisegen.errors import InputError
+from denoisers.base import Denoiser, ModelEntry, Options, Shapes, check_sides, convolution
+from denoisers.r2rnet import Decom, Denoise, Parts, Relight, losses
+
+PHASES = ("decom", "denoise", "relight")
+"""The network that a phase trains."""
 
 
 class R2RNetOptions(Options):
@@ -29,26 +32,22 @@ class R2RNetOptions(Options):
     )
 
 
-class Enhanced(NamedTuple):
-    """What becomes of a dark picture.
+class Steps(NamedTuple):
+    """What becomes of a dark picture, as far as a phase of the training goes.
 
     Attributes
     ----------
-    picture
-        (N, 3, H, W), ``denoised * relit``; not clipped.
-    reflectance, illumination
-        (N, 3, H, W) and (N, 1, H, W): what the picture is the product of, both in (0, 1).
+    parts
+        Reflectance and illumination, whose product it is.
     denoised
-        The reflectance without noise.
+        (N, 3, H, W), the reflectance without noise.
     relit
         (N, 1, H, W), the illumination of a well lit picture, 0 or more.
     """
 
-    picture: Tensor
-    reflectance: Tensor
-    illumination: Tensor
-    denoised: Tensor
-    relit: Tensor
+    parts: Parts
+    denoised: Tensor | None = None
+    relit: Tensor | None = None
 
 
 class R2RNet(Denoiser):
@@ -67,35 +66,71 @@ class R2RNet(Denoiser):
         self.DecomNet = Decom(width)
         self.DenoiseNet = Denoise(width)
         self.RelightNet = Relight(width, batch_transform)
+        self.phase = PHASES[-1]
 
-    def forward(self, dark: Tensor) -> Tensor:
-        """Return the bright picture, (N, 3, H, W), not clipped.
+    def begin(self, phase: str) -> None:
+        """Let the weights of one of the three networks move, and no others."""
+        self.phase = phase
+        parts = (self.DecomNet, self.DenoiseNet, self.RelightNet)
+        for name, part in zip(PHASES, parts, strict=True):
+            part.requires_grad_(name == phase)
 
-        Raises
-        ------
-        InputError
-            If height or width is no multiple of 8.
-        """
-        return self.enhance(dark).picture
-
-    def enhance(self, dark: Tensor) -> Enhanced:
-        """Return the bright picture and what it is made of.
+    def forward(self, dark: Tensor) -> Tensor | Steps:
+        """Return the bright picture, (N, 3, H, W), not clipped; in training mode the steps to it.
 
         Raises
         ------
         InputError
             If height or width is no multiple of 8.
         """
-        height, width = dark.shape[-2:]
-        if height % self.multiple or width % self.multiple:
-            raise InputError(
-                f"R2RNet takes sides that are multiples of {self.multiple}, found "
-                f"{height}x{width}: pad the picture (denoisers.inference.padding) or crop it"
-            )
-        reflectance, illumination = self.DecomNet(dark)
-        denoised = self.DenoiseNet(illumination, reflectance)
-        relit = self.RelightNet(illumination, denoised)
-        return Enhanced(denoised * relit, reflectance, illumination, denoised, relit)
+        if self.training:
+            return self.steps(dark, self.phase)
+        _, denoised, relit = self.steps(dark)
+        assert denoised is not None
+        assert relit is not None
+        return denoised * relit
+
+    def steps(self, dark: Tensor, phase: str = PHASES[-1]) -> Steps:
+        """Return what becomes of a picture, up to the network that a phase trains.
+
+        Raises
+        ------
+        InputError
+            If height or width is no multiple of 8.
+        """
+        check_sides("R2RNet", dark, self.multiple)
+        parts: Parts = self.DecomNet(dark)
+        if phase == "decom":
+            return Steps(parts)
+        denoised: Tensor = self.DenoiseNet(parts.illumination, parts.reflectance)
+        if phase == "denoise":
+            return Steps(parts, denoised)
+        return Steps(parts, denoised, self.RelightNet(parts.illumination, denoised))
+
+
+def loss(network: R2RNet, steps: Steps, batch: Mapping[str, Tensor]) -> Tensor:
+    """Return the (n,) loss of each sample, that of the network's phase.
+
+    What was trained in the phases before is a constant; in the published code gradients run through
+    it in vain.
+    """
+    dark, bright = batch["noisy"], batch["clean"]
+    seen = network.vgg[0] if network.vgg else None
+    parts, denoised, relit = steps
+    if denoised is None:
+        high: Parts = network.DecomNet(bright)
+        perceived = losses.perceptual(seen, parts.product, dark)
+        perceived = perceived + losses.perceptual(seen, high.product, bright)
+        return losses.decomposition(parts, high, dark, bright) + losses.PERCEPTUAL * perceived
+    if relit is None:
+        made, target = denoised, network.DecomNet(bright).reflectance
+    else:
+        made, target = denoised * relit, bright
+    total = losses.absolute(made, target)
+    total = total + losses.PERCEPTUAL * losses.perceptual(seen, made, target)
+    if relit is not None:
+        total = total + losses.FREQUENCY * losses.frequency(made, target)
+    return total
 
 
 def infer(shapes: Shapes) -> dict[str, Any]:
@@ -123,5 +158,8 @@ ENTRY = ModelEntry(
     ),
     infer=infer,
     derived=(r"vgg\..+",),
+    loss=loss,
+    phases=PHASES,
+    perceives=losses.SEEN,
     parts={"Decom": "DecomNet.", "Denoise": "DenoiseNet.", "Relight": "RelightNet."},
 )

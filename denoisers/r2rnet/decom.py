@@ -23,6 +23,11 @@ class Parts(NamedTuple):
     reflectance: Tensor
     illumination: Tensor
 
+    @property
+    def product(self) -> Tensor:
+        """The picture."""
+        return self.reflectance * self.illumination
+
 
 class RM(nn.Module):
     """Residual module: a wide path and a narrow one, side by side."""

@@ -128,6 +128,8 @@ class Relight(nn.Module):
         self.EnhanceModule1 = Contrast(width)
         self.conv0 = Replicate(2 * width, width)
         self.conv1 = Replicate(width, 1, 1)
+        # The last ReLU has a gradient from the beginning on.
+        nn.init.constant_(self.conv1.get_parameter("bias"), 0.5)
 
     def forward(self, illumination: Tensor, reflectance: Tensor) -> Tensor:
         """Return the new illumination, (N, 1, H, W), 0 or more without an upper bound.

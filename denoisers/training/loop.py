@@ -103,7 +103,7 @@ class Loop:
         clock = Clock(state.iteration)
         try:
             network = self._network(state)
-            for batch in islice(batches, recipe.iterations - state.iteration):
+            for batch in islice(batches, recipe.total - state.iteration):
                 try:
                     loss = step(state, network, batch, recipe, self.page, self.ranks.rank)
                 except DivergedError as error:
@@ -115,7 +115,7 @@ class Loop:
                     continue
                 state.pending.append(loss)
                 validated = self._due(state.iteration)
-                if state.iteration % EVERY == 0 or state.iteration == recipe.iterations:
+                if state.iteration % EVERY == 0 or state.iteration == recipe.total:
                     self._log(journal, state)
                 if validated:
                     scores = self._validate(state, journal)
@@ -133,10 +133,10 @@ class Loop:
         network: nn.Module = state.model
         if self.compiled:
             network = torch.compile(network)  # type: ignore[assignment]
-        return self.ranks.share(network, self.device)
+        return self.ranks.share(network, self.device, phases=bool(self.recipe.phases))
 
     def _due(self, iteration: int) -> bool:
-        return iteration % self.recipe.validation.every == 0 or iteration == self.recipe.iterations
+        return iteration % self.recipe.validation.every == 0 or iteration == self.recipe.total
 
     def _log(self, journal: Journal, state: State) -> None:
         journal.add(
@@ -162,8 +162,10 @@ class Loop:
             write_sheet(self.folder, state.iteration, rows)
         card = self._card(state, scores)
         cards.save(self.folder / "last.safetensors", state.mean, card)
-        if scores is None or scores.psnr > state.best:
-            state.best = scores.psnr if scores else state.best
+        # What a network comes to shows in its last phase: until then the last weights are the best.
+        last = self.recipe.phase(state.iteration - 1) in ("", *self.page.phases[-1:])
+        if scores is None or not last or scores.psnr > state.best:
+            state.best = scores.psnr if scores and last else state.best
             cards.save(self.folder / "best.safetensors", state.mean, card)
         journal.draw(f"{self.recipe.model}, {self.recipe.preset or 'recipe of its own'}")
         return scores
@@ -190,11 +192,11 @@ class Loop:
         seconds = clock.seconds_per_iteration(state.iteration)
         return Progress(
             state.iteration,
-            self.recipe.iterations,
+            self.recipe.total,
             float(np.mean(state.pending)) if logged is None else logged,
             state.optimiser.param_groups[0]["lr"],
             self.recipe.batch / seconds,
-            seconds * (self.recipe.iterations - state.iteration),
+            seconds * (self.recipe.total - state.iteration),
             scores,
         )
 

@@ -38,11 +38,23 @@ class Ranks:
         if self.ranks > 1:
             distributed.barrier()
 
-    def share(self, network: nn.Module, device: torch.device) -> nn.Module:
-        """Return the network so that its gradients are the mean over all processes."""
+    def share(self, network: nn.Module, device: torch.device, *, phases: bool) -> nn.Module:
+        """Return the network so that its gradients are the mean over all processes.
+
+        Parameters
+        ----------
+        network, device
+            Where it is.
+        phases
+            Whether some weights get no gradient for a time.
+        """
         if self.ranks == 1:
             return network
-        return DistributedDataParallel(network, [device] if device.type == "cuda" else None)
+        return DistributedDataParallel(
+            network,
+            [device] if device.type == "cuda" else None,
+            find_unused_parameters=phases,
+        )
 
 
 @contextmanager

@@ -11,7 +11,8 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, ValidationError, model_validator
 
-from noisegen.errors import MissingDataError, RecipeError
+from denoisers import entry
+from noisegen.errors import MissingDataError, RecipeError, did_you_mean
 from noisegen.sensor.sampling import DUALDN_CAMERAS
 from pipelines.tables import Range, Table, check_range, ends, first_problem, to_toml
 
@@ -119,7 +120,10 @@ class Training(Table):
     options: dict[str, bool | int | float | str | tuple[Count, ...]] = Field(
         default_factory=dict, description="Its options."
     )
-    iterations: Count = Field(description="Updates of the weights.")
+    iterations: Count = Field(description="Updates of the weights, in each phase.")
+    phases: tuple[str, ...] = Field(
+        (), description="Of a network that is trained in parts: which, in turn; none: all."
+    )
     batch: Count = Field(16, description="Samples of an update, of all ranks together.")
     accumulate: Count = Field(1, description="Parts that a batch goes through the network in.")
     patch: Annotated[int, Field(ge=8)] = Field(128, description="Height and width of a sample.")
@@ -134,6 +138,11 @@ class Training(Table):
         "charbonnier",
         description="squares: half the sum of squared errors of a picture; charbonnier: mean of "
         "sqrt(d^2 + 1e-6); l1: mean of |d|.",
+    )
+    vgg: str | None = Field(
+        None,
+        description="File of VGG16's weights, for losses that compare what it sees (r2rnet); none: "
+        "without that part of the loss.",
     )
     clamp: bool = Field(False, description="Cut the output to [0, 1] before the loss.")
     ema: Fraction = Field(0.0, description="Decay of the mean of weights that is kept; 0: off.")
@@ -168,6 +177,15 @@ class Training(Table):
             )
         return self
 
+    @property
+    def total(self) -> int:
+        """Updates of the weights in all phases."""
+        return self.iterations * max(1, len(self.phases))
+
+    def phase(self, iteration: int) -> str:
+        """Return the phase of an iteration, counted from 0; empty where there are none."""
+        return self.phases[iteration // self.iterations] if self.phases else ""
+
     def to_toml(self) -> str:
         """Return a TOML file that :func:`read` turns into this recipe; defaults are written out."""
         return to_toml(self.model_dump(mode="json", by_alias=True, exclude_none=True))
@@ -180,11 +198,29 @@ def parse(data: Mapping[str, Any], where: str = "training recipe") -> Training:
     ------
     RecipeError
         One line that names the first wrong key, its value, and the nearest right key.
+    UnknownNameError
+        If there is no such network.
     """
     try:
-        return Training.model_validate(dict(data))
+        return in_phases(Training.model_validate(dict(data)))
     except ValidationError as error:
         raise RecipeError(f"{where}: {first_problem(error, Training)}") from None
+
+
+def in_phases(recipe: Training) -> Training:
+    """Return a recipe that says which phases there are.
+
+    Raises
+    ------
+    RecipeError
+        If one that it names is none of the network's.
+    """
+    known = entry(recipe.model).phases
+    if unknown := [phase for phase in recipe.phases if phase not in known]:
+        there = f"it has: {', '.join(known)}" if known else "it is trained as one"
+        hint = did_you_mean(unknown[0], known)
+        raise RecipeError(f"phases: {recipe.model} has no '{unknown[0]}'{hint}; {there}")
+    return recipe.model_copy(update={"phases": recipe.phases or known})
 
 
 def read_table(path: str | Path) -> dict[str, Any]:

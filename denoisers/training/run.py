@@ -13,6 +13,7 @@
         samples/              held-out pictures: noisy, restored, clean
 """
 
+import hashlib
 import json
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
@@ -25,12 +26,13 @@ from denoisers.base import ModelEntry
 from denoisers.data import Dataset, Loader, Mixture, open_data, open_mosaics
 from denoisers.data.corpora import CorpusData
 from denoisers.data.grey import GreyData
+from denoisers.inference.weights import open_weights, weights_file
 from denoisers.training import folder as folders
 from denoisers.training.loop import Loop, Progress, Result
 from denoisers.training.mosaics import HeldOutMosaics
 from denoisers.training.precision import settled
 from denoisers.training.ranks import chosen, joined
-from denoisers.training.recipe import Training
+from denoisers.training.recipe import Training, in_phases
 from denoisers.training.state import State
 from denoisers.training.validation import HeldOut
 from noisegen.errors import CorpusMismatchError, InputError, RecipeError
@@ -52,6 +54,8 @@ class Run:
         What on.
     folder
         Where everything is written.
+    start
+        Run or file of weights that it starts from; none: first weights, drawn.
     val
         What it is validated on; none: scenes held out of the data.
     device
@@ -71,6 +75,7 @@ class Run:
     recipe: Training
     data: Data
     folder: Path
+    start: str | None = None
     val: str | None = None
     device: str = "auto"
     workers: int = 2
@@ -90,7 +95,7 @@ class Run:
         DivergedError
             If a loss or gradient is not finite; it names the batch.
         """
-        recipe = settled(self.recipe, chosen(self.device))
+        recipe = in_phases(settled(self.recipe, chosen(self.device)))
         return replace(self, recipe=recipe)._train()
 
     def _train(self) -> Result:
@@ -119,6 +124,8 @@ class Run:
             ranks.wait()
             if (self.folder / "resume.pt").exists():
                 state.load(self.folder / "resume.pt")
+            elif self.start is not None:
+                state.start(*open_weights(self.start), self.start)
             loop = Loop(
                 recipe=recipe,
                 page=page,
@@ -141,6 +148,8 @@ class Run:
             return self._open_mosaics(page)
         if recipe.mosaics is not None:
             raise RecipeError(f"mosaics: {page.name} is trained on pictures")
+        if recipe.vgg is not None and not page.perceives:
+            raise RecipeError(f"vgg: the loss of {page.name} does not look through one")
         channels = getattr(page.check(recipe.options), "channels", 3)
         names = ("clean",) if recipe.awgn is not None else ("clean", *page.inputs)
         opened = [
@@ -174,10 +183,19 @@ class Run:
             ],
             "val": self.val or "held out by scene",
         }
+        if self.start is not None:
+            data["start"] = {"path": self.start, "sha256": _sha256(weights_file(self.start))}
+        if self.recipe.vgg is not None:
+            data["vgg"] = {"sha256": _sha256(Path(self.recipe.vgg))}
         return {
             "recipe.toml": self.recipe.to_toml(),
             "data.json": json.dumps(data, indent=1, ensure_ascii=False) + "\n",
         }
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _open(

@@ -8,13 +8,14 @@ from denoisers.training.recipe import Training
 def learning_rate(recipe: Training, iteration: int) -> float:
     """Return the learning rate of an iteration, counted from 0.
 
-    With ``hold`` the rate changes every so many iterations, as schedules by epoch do. It rises
-    linearly over the warm-up, whose last step has the full rate. ``step`` multiplies it by a factor
-    every so often, ``milestones`` at named iterations; ``cosine`` falls along half a wave from the
-    full rate, at the first step after the warm-up or at ``start``, towards the minimum, which the
-    step after the last would have.
+    Each phase begins anew. With ``hold`` the rate changes every so many iterations, as schedules by
+    epoch do. It rises linearly over the warm-up, whose last step has the full rate. ``step``
+    multiplies it by a factor every so often, ``milestones`` at named iterations; ``cosine`` falls
+    along half a wave from the full rate, at the first step after the warm-up or at ``start``,
+    towards the minimum, which the step after the last would have.
     """
     schedule, full = recipe.schedule, recipe.optimiser.lr
+    iteration %= recipe.iterations
     step, steps = iteration // schedule.hold, math.ceil(recipe.iterations / schedule.hold)
     warmup = schedule.warmup // schedule.hold
     if step < warmup:

@@ -14,10 +14,12 @@ from torch import Tensor, nn
 import denoisers
 from denoisers.backbones import Backbone
 from denoisers.base import Denoiser
+from denoisers.card import Card
 from denoisers.storage import write_whole
 from denoisers.training.precision import scaler
 from denoisers.training.recipe import Training
-from noisegen.errors import RecipeError, UnreadableFileError
+from denoisers.vgg import vgg16
+from noisegen.errors import RecipeError, UnreadableFileError, WeightsError
 
 
 @dataclass
@@ -70,6 +72,9 @@ class State:
         model.to(device=device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         mean = copy.deepcopy(model).requires_grad_(False) if recipe.ema else model
         kind = {"adam": torch.optim.Adam, "adamw": torch.optim.AdamW}[recipe.optimiser.name]
+        if recipe.vgg is not None:
+            seen = vgg16(recipe.vgg, denoisers.entry(recipe.model).perceives)
+            model.vgg = (seen.to(device),)
         own = recipe.optimiser
         optimiser = kind(
             model.parameters(),
@@ -80,6 +85,26 @@ class State:
             fused=True,
         )
         return cls(model, mean, optimiser, scaler(recipe, device))
+
+    def start(self, network: Denoiser, card: Card, where: str) -> None:
+        """Begin from the weights of another run or of a file.
+
+        Raises
+        ------
+        WeightsError
+            If they are another network's, or of other options.
+        """
+        own = self.model
+        shapes = {name: tensor.shape for name, tensor in own.state_dict().items()}
+        if type(network) is not type(own) or shapes != {
+            name: tensor.shape for name, tensor in network.state_dict().items()
+        }:
+            raise WeightsError(
+                f"{where} holds a {card.model} {card.options}, not the network that is to be "
+                "trained; give its --set options.… too"
+            )
+        own.load_state_dict(network.state_dict())
+        self.mean.load_state_dict(network.state_dict())
 
     def average(self, decay: float) -> None:
         """Move the running mean towards the weights; counters and running statistics are copied."""

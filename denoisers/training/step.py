@@ -60,6 +60,8 @@ def step(
     else:
         tensors = mixed(on_device(batch, recipe, device), recipe, state.iteration, rank)
     state.model.train()
+    if recipe.phases:
+        state.model.begin(recipe.phase(state.iteration))
     state.optimiser.zero_grad(set_to_none=True)
     size = len(batch.items)
     parts = max(1, min(recipe.accumulate, size))

@@ -9,7 +9,7 @@ from noisegen.cli.options import RANGE, SETTING
 
 RUN_OPTIONS = (
     "model", "backbone", "data", "recipe_file", "settings", "val", "out", "device", "workers",
-    "processes", "compiled", "overwrite",
+    "processes", "compiled", "overwrite", "start",
 )  # fmt: skip
 """Options that are no keys of the training recipe."""
 
@@ -67,7 +67,21 @@ class DataType(click.ParamType):  # type: ignore[type-arg]
     type=click.Choice(["restormer", "swinir", "mirnet"]),
     help="Of networks that are built around one (dualdn).",
 )
-@click.option("--iterations", type=int, metavar="N", help="Updates of the weights.")
+@click.option("--iterations", type=int, metavar="N", help="Updates of the weights, in each phase.")
+@click.option(
+    "--phase",
+    "phases",
+    multiple=True,
+    metavar="NAME",
+    help="Of a network that is trained in parts (r2rnet): one of them; may be given again.  "
+    "[default: all, in turn]",
+)
+@click.option(
+    "--from",
+    "start",
+    metavar="RUN|FILE",
+    help="Weights to start from, such as those of a run of the phase before.",
+)
 @click.option("--batch", type=int, metavar="B", help="Samples of an update.")
 @click.option("--patch", type=int, metavar="P", help="Height and width of a sample in pixels.")
 @click.option(
@@ -126,7 +140,7 @@ def command(**options: Any) -> None:
     from noisegen.cli.progress import training
 
     recipe = _recipe(options)
-    with training(recipe.iterations) as told:
+    with training(recipe.total) as told:
         from denoisers.training.run import Run
 
         folder = Path(options["out"] or f"runs/{recipe.model}")
@@ -134,6 +148,7 @@ def command(**options: Any) -> None:
             recipe,
             options["data"],
             folder,
+            start=options["start"],
             val=options["val"],
             device=options["device"],
             workers=options["workers"],
@@ -160,7 +175,7 @@ def _recipe(options: dict[str, Any]) -> Any:
 
     model, file, preset = options["model"], options["recipe_file"], options["preset"]
     denoisers.entry(model)
-    given = {k: v for k, v in options.items() if k not in RUN_OPTIONS and v is not None}
+    given = {k: v for k, v in options.items() if k not in RUN_OPTIONS and v not in (None, ())}
     if file and preset:
         raise InputError("--recipe, --preset: give one of them; a recipe file may name its preset")
     data: dict[str, Any] = recipe.read_table(file) if file else {}

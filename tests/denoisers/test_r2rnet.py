@@ -62,7 +62,7 @@ def test_the_published_transform_looks_at_the_batch_and_agrees_on_one_picture():
 def test_strips_are_the_whole(monkeypatch):
     net, batch = small(), pictures(height=64)
     with torch.no_grad():
-        whole = net.enhance(batch)
+        (parts, *whole) = net.steps(batch)
         monkeypatch.setattr(layers, "CACHED", 1)
         seen = []
         monkeypatch.setattr(
@@ -71,9 +71,9 @@ def test_strips_are_the_whole(monkeypatch):
                 lambda s: (seen.append(s.shape[2]), run(s))[1], x, *rest
             ),
         )
-        strips = net.enhance(batch)
+        (in_parts, *strips) = net.steps(batch)
     assert max(seen) == 24 < 64, "four times the reach, and the reach on both sides"
-    for one, other in zip(whole, strips, strict=True):
+    for one, other in zip((*parts, *whole), (*in_parts, *strips), strict=True):
         torch.testing.assert_close(one, other, rtol=1e-5, atol=1e-6)
 
 

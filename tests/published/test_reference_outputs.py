@@ -28,6 +28,7 @@ FOLDER = Path(os.environ.get("NOISEGEN_GOLDEN") or HERE.parent / "golden")
 FOR_INFORMATION = ("phase", "options", "min_direction_margin", "raw_seed", "dummy")
 EIGHT_BIT_PICTURES = ("fake_uint8", "output_uint8")
 
+
 def load(path: Path) -> ModuleType:
     """Import a file that lies outside any package."""
     spec = importlib.util.spec_from_file_location(f"reference_outputs_{path.stem}", path)
@@ -84,9 +85,7 @@ for _system in (
 ENTRIES = json.loads((FOLDER / "index.json").read_text())
 
 
-@pytest.mark.parametrize(
-    "entry", [pytest.param(e, id=e["file"]) for e in ENTRIES]
-)
+@pytest.mark.parametrize("entry", [pytest.param(e, id=e["file"]) for e in ENTRIES])
 def test_reference_outputs(entry):
     assert entry["kind"] in KINDS, f"no code runs kind {entry['kind']}"
     kind = KINDS[entry["kind"]]
