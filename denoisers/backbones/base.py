@@ -6,7 +6,7 @@ from typing import ClassVar
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
-from noisegen.errors import InputError
+from denoisers.base import check_sides
 
 
 class Backbone(nn.Module):
@@ -31,12 +31,7 @@ class Backbone(nn.Module):
         InputError
             If height or width is no multiple.
         """
-        height, width = features.shape[-2:]
-        if height % self.multiple or width % self.multiple:
-            raise InputError(
-                f"{type(self).__name__} takes sides that are multiples of {self.multiple}, found "
-                f"{height}x{width}: pad the picture (denoisers.inference.padding) or crop it"
-            )
+        check_sides(type(self).__name__, features, self.multiple)
 
     def through(self, blocks: Iterable[nn.Module], x: Tensor) -> Tensor:
         """Return ``x`` after one block after the other."""

@@ -18,6 +18,7 @@ from torch.nn.functional import gelu
 
 from denoisers.backbones.base import Backbone
 from denoisers.base import Counts, Options, Shapes, convolution
+from denoisers.layers.stochastic import dropped_path
 
 DROP_PATH = 0.1
 """Probability with which the last block's branches are left out in training; the first's is 0."""
@@ -164,11 +165,7 @@ class Block(nn.Module):
 
     def _kept(self, branch: Tensor) -> Tensor:
         """Return a branch, nothing of it for some samples (stochastic depth)."""
-        if not (self.training and self.drop):
-            return branch
-        keep = 1 - self.drop
-        chosen = torch.rand(len(branch), 1, 1, 1, device=branch.device) < keep
-        return branch * (chosen.to(branch.dtype) / keep)
+        return dropped_path(branch, self.drop) if self.training and self.drop else branch
 
 
 def _apart(height: int, width: int, window: int, shift: int) -> Tensor:
