@@ -57,6 +57,24 @@ class Denoiser(nn.Module):
         """
         raise NotImplementedError
 
+    def learn_from(self, teacher: "Denoiser | None") -> None:
+        """Take a trained network whose outputs the loss compares with, before training begins.
+
+        Parameters
+        ----------
+        teacher
+            On the network's device; it is frozen.
+
+        Raises
+        ------
+        RecipeError
+            If the network learns from none, or from another kind, or needs one and gets none.
+        """
+        if teacher is not None:
+            raise RecipeError(
+                f"teacher: {type(self).__name__} learns from no other network; leave it away"
+            )
+
 
 def picture_of(outputs: Any) -> Tensor:
     """Return the restored picture among what a network returned."""
@@ -181,6 +199,12 @@ class ModelEntry:
                 f"options of model '{self.name}': {first_problem(error, self.options)}; "
                 f"it has: {known}"
             ) from None
+
+    def guide_channels(self, options: Options) -> int:
+        """Return the channels of the guide that the net takes; 0: it takes none."""
+        shapes = self.shapes(options, 1, 1)
+        pairs = zip(self.inputs, shapes, strict=False)
+        return next((shape[1] for name, shape in pairs if name == "guide"), 0)
 
     def variants_of(self, options: Options) -> tuple[str, ...]:
         """Return the names of the published nets that have exactly these options."""

@@ -1,7 +1,7 @@
 """How far a batch of restored pictures is from the clean one, as published training has it.
 
-Each takes (N, C, H, W) tensors where 0 is black and 1 white and returns one number, the mean over
-the batch; computed in float32 at least.
+Each takes (N, C, H, W) tensors where 0 is black and 1 white and returns (N,) numbers, one a
+picture, computed in float32 at least; :func:`dice` alone is of a whole batch.
 """
 
 import torch
@@ -19,7 +19,7 @@ PYRAMID = (0.05, 0.25, 0.4, 0.25, 0.05)
 
 def charbonnier(x: Tensor, y: Tensor) -> Tensor:
     """Return the mean of ``sqrt((x - y)² + ε²)``."""
-    return (_exact(x) - _exact(y)).square().add(EPSILON**2).sqrt().mean()
+    return (_exact(x) - _exact(y)).square().add(EPSILON**2).sqrt().flatten(1).mean(1)
 
 
 def fourier_charbonnier(x: Tensor, y: Tensor) -> Tensor:
@@ -28,7 +28,7 @@ def fourier_charbonnier(x: Tensor, y: Tensor) -> Tensor:
     The transform is over each picture and not normalised: a large share of large numbers.
     """
     difference = torch.view_as_real(torch.fft.fft2(_exact(x) - _exact(y)))
-    return difference.square().add(EPSILON**2).sqrt().mean()
+    return difference.square().add(EPSILON**2).sqrt().flatten(1).mean(1)
 
 
 def edge(x: Tensor, y: Tensor) -> Tensor:
@@ -42,13 +42,13 @@ def edge(x: Tensor, y: Tensor) -> Tensor:
 
 
 def decibels(x: Tensor, y: Tensor) -> Tensor:
-    """Return ``10 log10(MSE + 1e-8)``, MSE of each picture; the PSNR with its sign turned."""
+    """Return ``10 log10(MSE + 1e-8)``: the PSNR with its sign turned."""
     mse = (_exact(x) - _exact(y)).square().flatten(1).mean(1)
-    return 10 * (mse + 1e-8).log10().mean()
+    return 10 * (mse + 1e-8).log10()
 
 
 def dice(p: Tensor, t: Tensor) -> Tensor:
-    """Return ``(Σ p² + Σ t² + 1) / (2 Σ p t + 1)``, sums over the whole batch; 1 at best."""
+    """Return one number, ``(Σ p² + Σ t² + 1) / (2 Σ p t + 1)`` over the whole batch; 1 at best."""
     p, t = _exact(p), _exact(t)
     return (p.square().sum() + t.square().sum() + 1) / (2 * (p * t).sum() + 1)
 

@@ -49,6 +49,7 @@ class Stream(IntEnum):
     SPLIT = 9
     BODY = 10
     DARK_FRAME = 11
+    GUIDE = 15
     WEIGHTS = 20
     ORDER = 21
     MIXUP = 22

@@ -50,6 +50,8 @@ class Pair:
         The pair's own name, the scene that it shows, and the camera; empty where not known.
     clean, noisy
         (H, W, 3) uint8 or uint16 gamma-coded R, G, B, both of one size and type.
+    guide
+        (H, W, G) of the same scene, from a corpus that has guides.
     """
 
     name: str
@@ -57,6 +59,7 @@ class Pair:
     camera: str
     clean: Picture
     noisy: Picture
+    guide: Picture | None = None
 
 
 class Entry(NamedTuple):
@@ -78,7 +81,8 @@ class Pairs:
     entries
         Name, scene and camera of each pair.
     load
-        Returns the clean and the noisy picture at a place of the folder or corpus.
+        Returns the clean and the noisy picture at a place of the folder or corpus, and the guide if
+        there is one.
     places
         Place of each entry there.
     skipped
@@ -89,7 +93,7 @@ class Pairs:
 
     where: str
     entries: tuple[Entry, ...]
-    load: Callable[[int], tuple[Picture, Picture]]
+    load: Callable[[int], tuple[Picture, ...]]
     places: tuple[int, ...]
     skipped: tuple[str, ...] = ()
     corpus: Corpus | None = None
@@ -108,7 +112,7 @@ class Pairs:
             If the halves differ in size or depth.
         """
         entry = self.entries[number]
-        clean, noisy = self.load(self.places[number])
+        clean, noisy, *guide = self.load(self.places[number])
         if clean.shape != noisy.shape:
             sizes = " and ".join(f"{p.shape[1]}x{p.shape[0]}" for p in (noisy, clean))
             raise InputError(
@@ -120,7 +124,7 @@ class Pairs:
                 f"{self.where}: the noisy half of {entry.name} is {noisy.dtype}, the clean half "
                 f"{clean.dtype}; store both in one depth"
             )
-        return Pair(*entry, clean, noisy)
+        return Pair(*entry, clean, noisy, *guide)
 
     def __iter__(self) -> Iterator[Pair]:
         for number in range(len(self)):
@@ -184,9 +188,9 @@ def has_pairs(path: str | Path) -> bool:
 class _OfCorpus:
     corpus: Corpus
 
-    def __call__(self, sample: int) -> tuple[Picture, Picture]:
+    def __call__(self, sample: int) -> tuple[Picture, ...]:
         arrays = self.corpus[sample].arrays
-        return arrays["clean"], arrays["noisy"]
+        return tuple(arrays[name] for name in ("clean", "noisy", "guide") if name in arrays)
 
 
 @dataclass(frozen=True)

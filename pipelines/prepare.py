@@ -68,6 +68,9 @@ def _with_camera(recipe: Recipe) -> Recipe:
         changes = {"camera": own.name, "camera_file": own.toml}
     elif recipe.camera_file is not None:
         _check_name(recipe.camera, recipe.camera_file)
+    if recipe.guide is None:
+        given = sources.entry(recipe.source).guide
+        changes |= {"guide": given} if given else {}
     camera = target(recipe.model_copy(update=changes))
     if recipe.on_picture:
         if camera is not None:
@@ -246,7 +249,7 @@ def layout(
         made = neca.with_networks(made, neca_weights)
     listed = None
     if entry.needs_root:
-        source = sources.open(recipe.source, root, **recipe.source_options)
+        source = sources.open(recipe.source, root, guide=recipe.guide, **recipe.source_options)
         listed = source.images()
         if not listed:
             raise MissingDataError(
@@ -287,7 +290,7 @@ def job_of(
     source = (
         _generated(recipe, root, corpus.plan.images)
         if not sources.entry(recipe.source).needs_root
-        else sources.open(recipe.source, root, **recipe.source_options)
+        else sources.open(recipe.source, root, guide=recipe.guide, **recipe.source_options)
     )
     refs = tuple(
         ImageRef(name, scene) for name, scene in zip(names.names, names.scenes, strict=True)
@@ -353,4 +356,4 @@ def _generated(recipe: Recipe, root: str | None, images: int) -> Source:
         options["count"] = images
     if "seed" in entry.options:
         options.setdefault("seed", recipe.seed)
-    return sources.open(recipe.source, None, **options)
+    return sources.open(recipe.source, None, guide=recipe.guide, **options)

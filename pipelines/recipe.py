@@ -13,6 +13,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, ValidationError, field_validator, model_validator
 
+from catalogs.sources.base import Guide
 from noisegen.errors import MissingDataError, RecipeError
 from noisegen.random import DRAWS
 from pipelines import presets
@@ -34,7 +35,7 @@ PICTURE_PREFIX = "srgb-"
 PICTURE_KEYS = frozenset(
     {"schema_version", "preset", "source", "source_options", "camera", "camera_file", "noise"}
     | {"noise_file", "bits", "lazy", "patch", "per_image", "count", "draws", "seed"}
-    | {"demosaic", "gamma", "tone", "border", "neca"}
+    | {"demosaic", "gamma", "tone", "border", "neca", "guide"}
 )
 """Keys that mean something where noise is drawn on the rendered picture."""
 
@@ -64,6 +65,11 @@ class Recipe(Table):
     source: str = Field("deadleaves", description="Data set the clean pictures come from.")
     source_options: dict[str, str | int | float | bool] = Field(
         default_factory=dict, description="Options of the source, such as its split."
+    )
+    guide: Guide | None = Field(
+        None,
+        description="Second picture of each scene that goes beside it: nir or flash; none: the "
+        "source's, if it has one (docs/guided.md).",
     )
     camera: str = Field(
         "GP", description="Camera whose noise is put on; 'as-shot': the file's own."
@@ -190,6 +196,9 @@ class Recipe(Table):
                 "finish.target: a patch has one dark frame, which would stay in the mean of its "
                 "noisy pictures; choose another target, or leave --dark-frames away"
             )
+        if self.guide is not None and (self.lazy or self.finish.shrinks):
+            what = "lazy" if self.lazy else "finish.resize"
+            raise ValueError(f"guide: a guide is stored as it is cut; leave {what} away")
         self.finish.check_stage(self.stage, self.bits, self.border)
         if self.camera_file is not None and self.camera == "as-shot":
             raise ValueError("camera: 'as-shot' reads each file's own figures; give no camera_file")

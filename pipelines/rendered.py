@@ -2,7 +2,7 @@
 
 from abc import abstractmethod
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -131,23 +131,25 @@ class SourceFrame(RenderedFrame):
 
     def tile(self, window: Window, tone: float) -> npt.NDArray[Any]:
         """Return a window of the picture."""
-        return self._coded(window.cut(self.picture))
-
-    def _coded(self, tile: npt.NDArray[Any]) -> npt.NDArray[Any]:
-        if tile.dtype == np.uint8 and self.recipe.depth == 16:
-            return tile * np.uint16(257)
-        if tile.dtype == np.uint16 and self.recipe.depth == 8:
-            return ((tile.astype(np.uint32) + 128) // 257).astype(np.uint8)
-        return tile
+        return at_depth(window.cut(self.picture), self.recipe.depth)
 
     def whole(self, tone: float) -> npt.NDArray[Any]:
         """Return the picture at the recipe's bits."""
-        return self._coded(self.picture)
+        return at_depth(self.picture, self.recipe.depth)
 
     def thumbnail(self) -> npt.NDArray[np.float32]:
         """Return its green channel, thinned."""
         step = max(1, min(self.picture.shape[:2]) // 512)
         return self.picture[::step, ::step, 1].astype(np.float32)
+
+
+def at_depth(picture: npt.NDArray[Any], bits: Literal[8, 16]) -> npt.NDArray[Any]:
+    """Return the codes of a uint8 or uint16 picture, cut or widened to some bits."""
+    if picture.dtype == np.uint8 and bits == 16:
+        return picture * np.uint16(257)
+    if picture.dtype == np.uint16 and bits == 8:
+        return ((picture.astype(np.uint32) + 128) // 257).astype(np.uint8)
+    return picture
 
 
 def frame(image: SourceImage, camera: Camera, recipe: Recipe, number: int) -> RenderedFrame:

@@ -4,12 +4,14 @@ import math
 from dataclasses import replace
 from functools import lru_cache
 
+from catalogs.sources import GUIDE_CHANNELS
 from noisegen.cfa import PHASES
 from noisegen.isp.bulk import LINEAR_OFFSET, LINEAR_SCALE
 from noisegen.isp.tone import FAMILIES
 from pipelines.parameters import PARAMETERS
 from pipelines.picture import AnyDeveloper
 from pipelines.plan import Plan
+from pipelines.recipe import Recipe
 from pipelines.source_noise import ORIGINS
 from pipelines.store import ArraySpec
 
@@ -50,8 +52,9 @@ def pixel_specs(developer: AnyDeveloper, plan: Plan) -> tuple[ArraySpec, ...]:
 
 def array_names(developer: AnyDeveloper) -> tuple[str, ...]:
     """Return the names of a sample's arrays, stored or computed."""
-    pair = ("clean", "noisy")
-    return (*pair, "raw_clean", "raw_noisy") if developer.recipe.stage == "both" else pair
+    recipe = developer.recipe
+    raws = ("raw_clean", "raw_noisy") if recipe.stage == "both" else ()
+    return ("clean", "noisy", *raws, *(("guide",) if recipe.guide else ()))
 
 
 @lru_cache
@@ -94,6 +97,8 @@ def bytes_per_patch(developer: AnyDeveloper) -> int:
 
 def _pixels(name: str, developer: AnyDeveloper, plan: Plan) -> ArraySpec:
     recipe, patch = developer.recipe, developer.recipe.patch
+    if name == "guide":
+        return _guide(recipe, plan)
     mosaic = recipe.stage == "raw" or name.startswith("raw_")
     what = "noisy" if name.endswith("noisy") else "clean"
     if mosaic:
@@ -120,6 +125,24 @@ def _pixels(name: str, developer: AnyDeveloper, plan: Plan) -> ArraySpec:
         dims,
         (plan.rows_per_shard, *tail),
         attrs,
+    )
+
+
+def _guide(recipe: Recipe, plan: Plan) -> ArraySpec:
+    assert recipe.guide is not None
+    tail = (recipe.patch, recipe.patch, GUIDE_CHANNELS[recipe.guide])
+    return ArraySpec(
+        "guide",
+        (plan.samples, *tail),
+        "uint8" if recipe.depth == 8 else "uint16",
+        (1, *tail),
+        ("sample", "y", "x", "guide_channel"),
+        (plan.rows_per_shard, *tail),
+        {
+            "units": "1",
+            "description": f"guide ({recipe.guide}), {recipe.gamma} encoding",
+            "maximum": (1 << recipe.depth) - 1,
+        },
     )
 
 

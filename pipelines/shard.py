@@ -19,7 +19,7 @@ from noisegen.errors import InputError, RecipeError, UnreadableFileError
 from noisegen.isp import color
 from noisegen.isp.shading import Shading
 from noisegen.sensor.body import TERMS
-from pipelines import finishing, parameters, rendered, selecting, source_noise
+from pipelines import finishing, guides, parameters, rendered, selecting, source_noise
 from pipelines.develop import Developer, isp_parameters
 from pipelines.frame import Frame, MosaicFrame, frame, perceptual_hash
 from pipelines.job import Batch, ImageFacts, Job, missing, split
@@ -60,6 +60,7 @@ def _piece(job: Job, piece: Piece) -> Iterator[ImageFacts | Batch]:
         warnings = (*_stretched(camera, job, piece.image, iso), *_unfit(job, piece, rows))
         rejected = _expose_all(job, piece, picture, rows, camera, iso)
         warnings += _untold(job, piece, picture)
+        guide = guides.whole(image, job.recipe, picture, job.images[piece.image].name)
     except (UnreadableFileError, InputError) as error:
         yield ImageFacts(
             piece.image, problem=str(error), user_mistake=isinstance(error, InputError)
@@ -89,10 +90,12 @@ def _piece(job: Job, piece: Piece) -> Iterator[ImageFacts | Batch]:
             )
             continue
         for part in split(job.developer, len(some)):
-            yield _batch(job, picture, some[part])
+            yield _batch(job, picture, guide, some[part])
 
 
-def _batch(job: Job, picture: Frame, rows: npt.NDArray[np.void]) -> Batch:
+def _batch(
+    job: Job, picture: Frame, guide: guides.Picture | None, rows: npt.NDArray[np.void]
+) -> Batch:
     """Cut the patches of some rows, measure and develop them."""
     developer, recipe = job.developer, job.recipe
     core, halo = developer.core, developer.halo
@@ -105,7 +108,10 @@ def _batch(job: Job, picture: Frame, rows: npt.NDArray[np.void]) -> Batch:
     if recipe.lazy:
         return Batch(rows, tiles, {})
     sizes = np.full((len(rows), 2), (picture.height, picture.width))
-    return Batch(rows, tiles, developer.batch(rows, tiles, sizes))
+    arrays = dict(developer.batch(rows, tiles, sizes))
+    if guide is not None:
+        arrays["guide"] = guides.patches(guide, rows, recipe.patch)
+    return Batch(rows, tiles, arrays)
 
 
 def _rows(

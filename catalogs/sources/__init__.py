@@ -14,7 +14,9 @@ from typing import Any
 
 from catalogs.sources import bsds, deadleaves, div2k, fivek, folder, kodak
 from catalogs.sources.base import (
+    GUIDE_CHANNELS,
     Check,
+    Guide,
     ImageRef,
     Option,
     Source,
@@ -28,9 +30,11 @@ from noisegen.errors import InputError, MissingDataError, NoisegenError, Unknown
 
 __all__ = [
     "GROUP",
+    "GUIDE_CHANNELS",
     "ROOTS_VARIABLE",
     "BrokenSourceError",
     "Check",
+    "Guide",
     "ImageRef",
     "Option",
     "Root",
@@ -105,7 +109,13 @@ def default_root(name: str) -> str | None:
     return f"{base.rstrip('/')}/{name}" if "://" in base else str(Path(base) / name)
 
 
-def open(name: str, root: str | os.PathLike[str] | None = None, **options: Any) -> Source:  # noqa: A001
+def open(  # noqa: A001
+    name: str,
+    root: str | os.PathLike[str] | None = None,
+    *,
+    guide: Guide | None = None,
+    **options: Any,
+) -> Source:
     """Open a source by name.
 
     Parameters
@@ -115,6 +125,8 @@ def open(name: str, root: str | os.PathLike[str] | None = None, **options: Any) 
     root
         Folder or fsspec URL; by default ``$NOISEGEN_SOURCES/NAME``. Sources that need none ignore
         it.
+    guide
+        A second picture of each scene that is read beside it, where the source has it.
     options
         The source's own settings, such as ``split``; see its page.
 
@@ -130,12 +142,12 @@ def open(name: str, root: str | os.PathLike[str] | None = None, **options: Any) 
     MissingDataError
         If its folder is not given or not there.
     RecipeError
-        If an option is unknown or has a value that does not fit.
+        If an option is unknown or has a value that does not fit, or there is no such guide.
     """
     page = entry(name)
     if not page.needs_root:
-        return page.open("", options)
-    return page.open(_find(page, root), options)
+        return page.open("", options, guide)
+    return page.open(_find(page, root), options, guide)
 
 
 def check(name: str, root: str | os.PathLike[str] | None = None, limit: int | None = None) -> Check:
@@ -171,7 +183,7 @@ def check(name: str, root: str | os.PathLike[str] | None = None, limit: int | No
 
 
 def _count(page: SourceEntry, root: str | os.PathLike[str] | None, split: str) -> int:
-    options = {"split": split} if "split" in page.options else {}
+    options: dict[str, Any] = {"split": split} if "split" in page.options else {}
     try:
         return len(open(page.name, root, **options).images())
     except MissingDataError:

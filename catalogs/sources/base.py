@@ -19,6 +19,12 @@ if TYPE_CHECKING:  # the catalogue is listed without loading the readers of raw 
 Kind = Literal["mosaic", "srgb", "linear"]
 """Raw mosaic in digital numbers; gamma-coded picture; scene-linear RGB."""
 
+Guide = Literal["nir", "flash"]
+"""A second picture of the same scene, in register: near infrared, or a photo with flash."""
+
+GUIDE_CHANNELS: Mapping[Guide, int] = {"nir": 1, "flash": 3}
+"""Channels of a guide."""
+
 
 @dataclass(frozen=True)
 class ImageRef:
@@ -56,6 +62,9 @@ class SourceImage:
         What the camera wrote down, for a mosaic.
     lossy
         Whether the file was compressed with loss (JPEG, most WebPs).
+    guide
+        (H, W, G) of the same scene in register, gamma-coded uint8 or uint16, or linear float32 in
+        [0, 1]; none where none was asked for.
     """
 
     kind: Kind
@@ -63,6 +72,7 @@ class SourceImage:
     sha256: bytes
     raw: "RawMetadata | None" = None
     lossy: bool = False
+    guide: npt.NDArray[np.uint8] | npt.NDArray[np.uint16] | npt.NDArray[np.float32] | None = None
 
 
 class Source(Protocol):
@@ -194,6 +204,10 @@ class SourceEntry:
     expected
         Number of images of each split of the published set, where the set is closed; each is a
         value of the option ``"split"``.
+    guides
+        Guides that it can give; ``make`` then takes one of them, or None, as ``guide``.
+    guide
+        The one that it gives unless told otherwise.
     """
 
     name: str
@@ -207,15 +221,30 @@ class SourceEntry:
     default_per_image: int = 16
     options: Mapping[str, Option] = field(default_factory=dict)
     expected: Mapping[str, int] = field(default_factory=dict)
+    guides: tuple[Guide, ...] = ()
+    guide: Guide | None = None
 
-    def open(self, root: str, options: Mapping[str, Any]) -> Source:
+    def check_guide(self, guide: Guide | None) -> None:
+        """Refuse a guide that the source does not give.
+
+        Raises
+        ------
+        RecipeError
+            One line.
+        """
+        if guide is not None and guide not in self.guides:
+            has = f"it has: {', '.join(self.guides)}" if self.guides else "it has none"
+            raise RecipeError(f"source '{self.name}' has no guide '{guide}'; {has}")
+
+    def open(self, root: str, options: Mapping[str, Any], guide: Guide | None = None) -> Source:
         """Return the source under ``root``, its options checked.
 
         Raises
         ------
         RecipeError
-            If an option is unknown or has a value that does not fit.
+            If an option is unknown or has a value that does not fit, or there is no such guide.
         """
+        self.check_guide(guide)
         for key in options:
             if key not in self.options:
                 known = ", ".join(self.options) or "none"
@@ -227,7 +256,7 @@ class SourceEntry:
             key: option.parse(self.name, key, options.get(key, option.default))
             for key, option in self.options.items()
         }
-        return self.make(root, **values)
+        return self.make(root, **values, **({"guide": guide} if self.guides else {}))
 
 
 def no_images(source: str, root: str, what: str) -> MissingDataError:

@@ -11,7 +11,10 @@ or noise. Colours are log-distributed and mostly vary along a warm-cool axis, as
 every scene has its own exposure, contrast, saturation and smallest leaf, and a few leaves are
 bright enough to clip.
 
-The scene is a function of (seed, index, size) alone. It is computed from uniform draws with
+With a guide (near infrared or flash) the same leaves lie there once more, with a reflectance of
+their own (:mod:`catalogs.sources.leaf_guide`).
+
+The scene is a function of (seed, index, size, guide) alone. It is computed from uniform draws with
 ``+ - * /``, square roots and tables rounded well above the last bit, in strict floating point, and
 averaged in integers: the same bytes on any x86-64 processor.
 
@@ -32,11 +35,11 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from catalogs.sources.base import ImageRef, Option, Source, SourceEntry, SourceImage
+from catalogs.sources.base import Guide, ImageRef, Option, Source, SourceEntry, SourceImage
+from catalogs.sources.leaf_guide import Canvas, GuideLayer
+from catalogs.sources.leaf_tables import Floats, bell, direction, power
 from noisegen.errors import MissingDataError
 from noisegen.random import Stream, generator
-
-Floats = npt.NDArray[np.float64]
 
 SMALLEST = (1.0, 1.5, 2.5, 4.0, 6.0)
 """Radii of the smallest leaves, in pixels; a scene has one of them."""
@@ -47,14 +50,6 @@ LONGEST_STRETCH = 1.6
 
 _PREFIX = "scene-"
 _BATCH = 1 << 15
-_BRIGHTEST, _STOPS, _STOP_STEPS = 8, 20, 256
-# Rounded like kernels.leaves.SINE, for the same reason: C libraries differ in the last bit.
-_POWERS: Floats = np.array(
-    [
-        round(2 ** (_BRIGHTEST - i / _STOP_STEPS) * 2**32) / 2**32
-        for i in range(_STOPS * _STOP_STEPS)
-    ]
-)
 
 
 @dataclass(frozen=True)
@@ -69,11 +64,14 @@ class DeadLeaves:
         Height and width of a scene in pixels.
     seed
         Seed of all scenes.
+    guide
+        Second picture of each scene; none: there is none.
     """
 
     count: int = 16
     size: int = 512
     seed: int = 0
+    guide: Guide | None = None
     name: str = "deadleaves"
     licence: str = "none needed: generated"
     default_per_image: int = 16
@@ -102,12 +100,20 @@ class DeadLeaves:
                 f"deadleaves has no image '{ref.name}'; its scenes are {_PREFIX}000000, "
                 f"{_PREFIX}000001 and so on"
             )
-        pixels = scene(self.seed, int(digits), (self.size, self.size))
-        return SourceImage("linear", pixels, hashlib.sha256(pixels.tobytes()).digest())
+        pixels, guide = guided_scene(self.seed, int(digits), (self.size, self.size), self.guide)
+        digest = hashlib.sha256(pixels.tobytes()).digest()
+        return SourceImage("linear", pixels, digest, guide=guide)
 
 
 def scene(seed: int, index: int, shape: tuple[int, int]) -> npt.NDArray[np.float32]:
-    """Return a dead leaves scene.
+    """Return a dead leaves scene without a guide; see :func:`guided_scene`."""
+    return guided_scene(seed, index, shape, None)[0]
+
+
+def guided_scene(
+    seed: int, index: int, shape: tuple[int, int], guide: Guide | None
+) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32] | None]:
+    """Return a dead leaves scene, and its guide if one is wanted.
 
     Parameters
     ----------
@@ -115,11 +121,15 @@ def scene(seed: int, index: int, shape: tuple[int, int]) -> npt.NDArray[np.float
         Non-negative integers: which scene.
     shape
         (height, width) in pixels.
+    guide
+        Which one, or none.
 
     Returns
     -------
-    (height, width, 3) float32
+    picture : (height, width, 3) float32
         Linear sRGB in [0, 1], multiples of 2**-24.
+    guide : (height, width, G) float32, or None
+        Likewise.
     """
     from noisegen.kernels import leaves as kernel
 
@@ -128,16 +138,18 @@ def scene(seed: int, index: int, shape: tuple[int, int]) -> npt.NDArray[np.float
     # Twice the resolution, and a margin for the filter that halves it.
     height, width = 2 * shape[0] + 2, 2 * shape[1] + 2
     smallest, largest = 2 * style.smallest, max(height, width) * LARGEST
-    canvas = np.zeros((height, width, 3), np.int32)
-    free = np.ones((height, width), np.uint8)
-    remaining = free.size
-    while remaining:
+    picture = Canvas(height, width, 3)
+    second = GuideLayer.begin(guide, seed, index, (height, width)) if guide else None
+    while picture.remaining or (second is not None and second.canvas.remaining):
         leaves = _fallen(rng, smallest, largest, (height, width), kernel.COLUMNS)
         sides = _dress(rng, style, leaves)
-        remaining -= kernel.paint(leaves, sides, canvas, free, kernel.SINE)
-    out = np.empty((*shape, 3), np.float32)
-    kernel.reduce_by_two(canvas, out)
-    return out
+        picture.lay(leaves, sides)
+        if second is not None:
+            second.lay(leaves, sides, style.exposure)
+    if second is None:
+        return picture.halved(), None
+    second.shade(picture)
+    return picture.halved(), second.canvas.halved()
 
 
 def radii(u: Floats, smallest: float, largest: float) -> Floats:
@@ -203,9 +215,9 @@ def _dress(rng: np.random.Generator, style: _Style, leaves: Floats) -> Floats:
     def draw() -> Floats:
         return rng.random(len(leaves))
 
-    leaves[:, kernel.COS], leaves[:, kernel.SIN] = _direction(draw())
-    leaves[:, kernel.SHADE_COS], leaves[:, kernel.SHADE_SIN] = _direction(draw())
-    leaves[:, kernel.TEXTURE_COS], leaves[:, kernel.TEXTURE_SIN] = _direction(draw())
+    leaves[:, kernel.COS], leaves[:, kernel.SIN] = direction(draw())
+    leaves[:, kernel.SHADE_COS], leaves[:, kernel.SHADE_SIN] = direction(draw())
+    leaves[:, kernel.TEXTURE_COS], leaves[:, kernel.TEXTURE_SIN] = direction(draw())
     # A third are discs, a third ellipses, a third polygons (stretched or not).
     shape = draw()
     stretch = 1 + (LONGEST_STRETCH - 1) * draw()
@@ -216,10 +228,10 @@ def _dress(rng: np.random.Generator, style: _Style, leaves: Floats) -> Floats:
     sides[..., 2] = 0.45 + 0.4 * draw()[:, None]
     for k in range(kernel.MAX_SIDES):
         turns = (k + 0.5 * draw()) / np.maximum(count, 1)
-        sides[:, k, 0], sides[:, k, 1] = _direction(turns)
+        sides[:, k, 0], sides[:, k, 1] = direction(turns)
 
     near = _colours(draw, style)
-    tone = _power(2.4 * (draw() - 0.5))  # the far end of a gradient is up to 1.2 stops away
+    tone = power(2.4 * (draw() - 0.5))  # the far end of a gradient is up to 1.2 stops away
     far = np.where(draw() < 0.75, near * tone, near)
     leaves[:, kernel.NEAR : kernel.NEAR + 3] = near.T
     leaves[:, kernel.FAR : kernel.FAR + 3] = far.T
@@ -228,7 +240,7 @@ def _dress(rng: np.random.Generator, style: _Style, leaves: Floats) -> Floats:
     # Noise is twice as frequent as sinusoids and stripes.
     leaves[:, kernel.TEXTURE] = np.where(kind > 4, 0, np.minimum(kind, 3))
     # From three pixels of the scene to a few times the leaf's radius, evenly in octaves.
-    period = np.minimum(6 * _power(6 * draw()), 3 * leaves[:, kernel.RADIUS] + 6)
+    period = np.minimum(6 * power(6 * draw()), 3 * leaves[:, kernel.RADIUS] + 6)
     leaves[:, kernel.FREQUENCY] = 1 / period
     strength = draw()
     leaves[:, kernel.DEPTH] = 0.05 + 0.45 * strength * strength
@@ -239,35 +251,16 @@ def _dress(rng: np.random.Generator, style: _Style, leaves: Floats) -> Floats:
 
 def _colours(draw: Callable[[], Floats], style: _Style) -> Floats:
     """Return (3, n) linear RGB from the next uniforms; highlights exceed 1."""
-    lightness = _bell(draw) * style.contrast + style.exposure
+    lightness = bell(draw) * style.contrast + style.exposure
     lightness = np.where(draw() < 0.02, lightness + 3, lightness)
     vivid = np.where(draw() < 0.15, 3.0, 1.0) * style.saturation
-    warm = _bell(draw) * vivid + style.warmth
-    tint = 0.4 * _bell(draw) * vivid
-    return np.stack([_power(lightness + step) for step in (warm, tint, -warm)])
+    warm = bell(draw) * vivid + style.warmth
+    tint = 0.4 * bell(draw) * vivid
+    return np.stack([power(lightness + step) for step in (warm, tint, -warm)])
 
 
-def _bell(draw: Callable[[], Floats]) -> Floats:
-    """Return bell-shaped numbers of mean 0 and variance 1 in [-3, 3] from three uniforms each."""
-    return 2 * (draw() + draw() + draw() - 1.5)
-
-
-def _power(stops: Floats) -> Floats:
-    """Return 2**stops from the table, for stops in (-12, 8], in steps of 1/256 stop."""
-    place = np.floor((_BRIGHTEST - stops) * _STOP_STEPS + 0.5)
-    return _POWERS[np.clip(place, 0, len(_POWERS) - 1).astype(np.int64)]
-
-
-def _direction(turns: Floats) -> tuple[Floats, Floats]:
-    """Return cosine and sine of an angle given in turns, from the table."""
-    from noisegen.kernels.leaves import SINE, SINE_STEPS
-
-    place = np.floor(turns * SINE_STEPS).astype(np.int64)
-    return SINE[(place + SINE_STEPS // 4) % SINE_STEPS], SINE[place % SINE_STEPS]
-
-
-def _make(root: str, *, count: int, size: int, seed: int) -> Source:
-    return DeadLeaves(count, size, seed)
+def _make(root: str, *, count: int, size: int, seed: int, guide: Guide | None) -> Source:
+    return DeadLeaves(count, size, seed, guide)
 
 
 ENTRY = SourceEntry(
@@ -284,4 +277,5 @@ ENTRY = SourceEntry(
         "size": Option(512, "height and width of a scene in pixels", minimum=16),
         "seed": Option(0, "seed of all scenes"),
     },
+    guides=("nir", "flash"),
 )

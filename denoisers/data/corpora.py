@@ -7,6 +7,7 @@ from typing import Self
 
 import numpy as np
 
+from catalogs.sources import GUIDE_CHANNELS
 from denoisers.data.dataset import Arrays, Cut, Dataset, no_room
 from denoisers.data.draws import Numbers
 from denoisers.data.turns import SWAPS, put, turns_of
@@ -38,6 +39,12 @@ class CorpusData(Dataset):
     def channels(self) -> int:
         """1 where samples are mosaics."""
         return 1 if self.corpus.recipe.stage == "raw" else 3
+
+    @property
+    def guide_channels(self) -> int:
+        """See :attr:`Dataset.guide_channels`."""
+        guide = self.corpus.recipe.guide
+        return GUIDE_CHANNELS[guide] if guide else 0
 
     @property
     def stored_patch(self) -> int:

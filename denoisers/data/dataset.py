@@ -75,6 +75,11 @@ class Dataset(ABC):
     turns: Turns
     identity: str = ""
 
+    @property
+    def guide_channels(self) -> int:
+        """Channels of the guide that its samples have; 0: they have none."""
+        return 0
+
     def __len__(self) -> int:
         return len(self.scenes)
 

@@ -11,6 +11,11 @@ from pipelines.corpus import Corpus
 from pipelines.pairs import has_pairs, open_pairs
 from pipelines.tables.neca import NOISES
 
+WITH_GUIDES = (
+    "make a corpus of a source that has them (noisegen synthesize --guide nir, docs/guided.md)"
+)
+"""The remedy where guides are missing."""
+
 
 def open_data(
     path: str, names: tuple[str, ...] = ("clean", "noisy"), *, renoise: bool = False
@@ -43,6 +48,8 @@ def open_data(
             f"{path}: only a corpus knows its noise; for pictures give --awgn, or make a corpus of "
             "them with noisegen synthesize --source folder"
         )
+    if "guide" in names:
+        raise MissingDataError(f"{path}: pictures without guides; {WITH_GUIDES}")
     if has_pairs(path):
         return of_pairs(open_pairs(path), names)
     found = open_pictures(root)
@@ -100,6 +107,12 @@ def open_corpus(corpus: Corpus, names: tuple[str, ...], *, renoise: bool = False
         If noise is to be drawn anew on a mosaic, and none is stored.
     """
     recipe, where = corpus.recipe, corpus.storage.url
+    if "guide" in names and recipe.guide is None:
+        raise MissingDataError(f"{where}: its samples have no guide; {WITH_GUIDES}")
+    if "guide" in names and renoise:
+        raise InputError(
+            f"{where}: noise is drawn anew on pictures without a guide; leave --renoise away"
+        )
     if missing := [name for name in names if name not in corpus.names]:
         raise MissingDataError(
             f"{where}: it has no '{missing[0]}', only {', '.join(corpus.names)}; make a corpus "

@@ -112,6 +112,7 @@ class Evaluation:
         network, card = open_weights(model)
         channels = _check(card, protocol)
         cases = protocol.open(asked)
+        guides = _check_guide(card, protocol, cases)
         way = protocol.ensemble_tile if ensemble else protocol.tile
         restorer: Restorer | RawRestorer
         if isinstance(network, Developing):
@@ -124,6 +125,7 @@ class Evaluation:
             restorer = Restorer(
                 network.to(where),
                 channels=channels,
+                guide_channels=guides,
                 ensemble=ensemble,
                 tile=way if tile is None else tile,
                 precision=precision,
@@ -249,7 +251,9 @@ class Evaluation:
             planes, picture = self.restorer(case.frame)
             restored, mosaic = case.frame.own(picture), case.frame.own(planes)[..., 0]
         else:
-            restored = self.restorer(case.noisy[..., ::-1] if self.bgr else case.noisy)
+            guide = case.guide if self.restorer.guide_channels else None
+            given = [p for p in (case.noisy, guide) if p is not None]
+            restored = self.restorer(*(p[..., ::-1] if self.bgr else p for p in given))
         if not np.isfinite(restored).all():
             raise RunError(
                 f"{self.weights}: its result for {name} has values that are not finite; the "
@@ -300,7 +304,7 @@ def _check(card: Card, protocol: Protocol) -> int:
             f"{card.model} takes mosaics, {protocol.name} has noisy pictures alone; test it with "
             "--on fivek-raw or --on dnd-raw"
         )
-    if inputs != ("noisy",):
+    if inputs not in (("noisy",), ("noisy", "guide")):
         raise InputError(
             f"{card.model} takes {', '.join(inputs)}; {protocol.name} has noisy pictures alone"
         )
@@ -311,6 +315,19 @@ def _check(card: Card, protocol: Protocol) -> int:
             f"{card.model} with channels = {channels} takes {kind.get(channels, other)[0]} "
             f"pictures, {protocol.name} is in {kind[protocol.channels][0]}; give a network of that "
             f"kind, or test this one with --on {kind.get(channels, other)[1]}"
+        )
+    return channels
+
+
+def _check_guide(card: Card, protocol: Protocol, cases: Cases) -> int:
+    """Return the channels of the guide of a network; refuse pictures that have not such a one."""
+    page = denoisers.entry(card.model)
+    channels = page.guide_channels(page.check(card.options))
+    if channels and channels != cases.guide_channels:
+        has = f"guides of {cases.guide_channels} channels" if cases.guide_channels else "no guides"
+        raise InputError(
+            f"{card.model} takes a guide of {channels} channels, {cases.where} has {has}; test it "
+            "on a corpus with such guides (--on corpus, noisegen synthesize --guide)"
         )
     return channels
 

@@ -27,6 +27,8 @@ class Job:
     ----------
     paths
         In and out.
+    guides
+        The guide of each, where the network takes one.
     restorer, card
         The network.
     bits
@@ -37,6 +39,7 @@ class Job:
     restorer: Restorer
     card: Card
     bits: files.Bits | None
+    guides: tuple[Path, ...] = ()
 
     @classmethod
     def prepare(
@@ -52,6 +55,7 @@ class Job:
         precision: Literal["auto"] | Precision = "auto",
         bits: files.Bits | None = None,
         overwrite: bool = False,
+        guide: Path | None = None,
     ) -> Self:
         """Find the files and place the network.
 
@@ -69,6 +73,8 @@ class Job:
             Of a written value.
         overwrite
             Whether files that are there are replaced.
+        guide
+            File, or folder of files that are called as the pictures, of networks with a guide.
 
         Raises
         ------
@@ -83,18 +89,29 @@ class Job:
             if path_out.exists() and not overwrite:
                 raise InputError(f"{path_out} is there already; give another --out, or --overwrite")
         where = chosen(device)
-        inputs = denoisers.entry(card.model).inputs
-        if inputs != ("noisy",):
-            raise InputError(f"{card.model} takes {', '.join(inputs)}; these are pictures alone")
+        page = denoisers.entry(card.model)
+        if page.inputs not in (("noisy",), ("noisy", "guide")):
+            raise InputError(
+                f"{card.model} takes {', '.join(page.inputs)}; these are pictures alone"
+            )
+        if ("guide" in page.inputs) != (guide is not None):
+            raise InputError(
+                f"{card.model} takes pictures alone: leave --guide away"
+                if guide is not None
+                else f"{card.model} takes a guide beside the picture: give --guide FILE, or a "
+                "folder for a folder"
+            )
+        guides = _guides(found, source, guide) if guide is not None else ()
         restorer = Restorer(
             network.to(where),
             channels=int(card.options.get("channels", 3)),
+            guide_channels=page.guide_channels(page.check(card.options)),
             ensemble=ensemble,
             tile=tile,
             precision=best_precision(where) if precision == "auto" else precision,
             device=where,
         )
-        return cls(found, restorer, card, bits)
+        return cls(found, restorer, card, bits, guides)
 
     def run(self) -> Iterator[tuple[str, ...] | NoisegenError]:
         """Denoise one file after the other.
@@ -114,10 +131,12 @@ class Job:
         StorageError
             If a file cannot be written.
         """
-        for source, out in self.paths:
+        for number, (source, out) in enumerate(self.paths):
             try:
                 file = files.read(source)
-                noisy = self._channels(file, source)
+                given = [self._channels(file, source)]
+                if self.guides:
+                    given.append(self._guide(self.guides[number], given[0].shape))
             except (UnreadableFileError, InputError) as error:
                 if len(self.paths) == 1:
                     raise
@@ -125,7 +144,26 @@ class Job:
                 continue
             bits = self.bits or file.bits
             make_folder(out.parent)
-            yield files.write(out, self.restorer(noisy), bits, file.metadata)
+            yield files.write(out, self.restorer(*given), bits, file.metadata)
+
+    def _guide(self, path: Path, shape: tuple[int, ...]) -> npt.NDArray[Any]:
+        """Return a guide as the network takes it; one channel of a grey file."""
+        file = files.read(path)
+        if file.picture.shape[:2] != shape[:2]:
+            height, width = file.picture.shape[:2]
+            raise InputError(
+                f"{path}: the guide is {width}x{height} pixels, its picture {shape[1]}x{shape[0]}; "
+                "they lie on each other pixel by pixel"
+            )
+        channels = self.restorer.guide_channels
+        if channels == 3:
+            return file.picture
+        if channels == 1 and file.grey:
+            return np.ascontiguousarray(file.picture[..., :1])
+        raise InputError(
+            f"{path} is a colour picture, {self.card.model} takes a guide of one channel; give "
+            "near infrared, or a network with options.guide_channels=3"
+        )
 
     def _channels(self, file: files.File, source: Path) -> npt.NDArray[Any]:
         if self.restorer.channels == file.picture.shape[2]:
@@ -136,6 +174,20 @@ class Job:
             f"{source} is a colour picture, {self.card.model} takes {self.restorer.channels} "
             "channels; use a network of colour pictures"
         )
+
+
+def _guides(found: tuple[tuple[Path, Path], ...], source: Path, guide: Path) -> tuple[Path, ...]:
+    """Return the guide of each picture: the file itself, or those of the same name in a folder."""
+    if source.is_file():
+        guides = [guide / source.name if guide.is_dir() else guide]
+    else:
+        guides = [guide / path.relative_to(source) for path, _ in found]
+    if missing := [path for path in guides if not path.is_file()]:
+        raise MissingDataError(
+            f"there is no guide {missing[0]} ({len(missing)} of {len(guides)} are missing); guides "
+            "of a folder have the names of their pictures"
+        )
+    return tuple(guides)
 
 
 def _files(source: Path, out: Path) -> tuple[tuple[Path, Path], ...]:

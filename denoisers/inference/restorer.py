@@ -35,6 +35,8 @@ class Restorer:
         In evaluation mode, on its device.
     channels
         Of the pictures it takes.
+    guide_channels
+        Of the guides it takes; 0: none.
     ensemble
         Whether the eight turns and mirrors of a picture are averaged.
     tile
@@ -46,18 +48,23 @@ class Restorer:
 
     model: Denoiser
     channels: int = 3
+    guide_channels: int = 0
     ensemble: bool = False
     tile: int | Chop | None = None
     precision: Precision = "float32"
     device: torch.device = field(default_factory=lambda: torch.device("cpu"))
 
-    def __call__(self, picture: npt.NDArray[Any]) -> npt.NDArray[np.float32]:
+    def __call__(
+        self, picture: npt.NDArray[Any], guide: npt.NDArray[Any] | None = None
+    ) -> npt.NDArray[np.float32]:
         """Return a picture restored.
 
         Parameters
         ----------
         picture
             (H, W, C) uint8, uint16 or float32 in [0, 1].
+        guide
+            (H, W, G) of the same scene in register, where the network takes one.
 
         Returns
         -------
@@ -67,48 +74,73 @@ class Restorer:
         Raises
         ------
         InputError
-            If the number of channels is not the network's, or a value is not finite.
+            If the number of channels is not the network's, a value is not finite, or the guide is
+            missing, of another size, or not wanted.
         """
         if picture.ndim != 3 or picture.shape[2] != self.channels:
             raise InputError(
                 f"the network takes pictures of {self.channels} channels, found {picture.shape}"
             )
-        integer = picture.dtype.kind == "u"
-        white = np.float32(np.iinfo(picture.dtype).max if integer else 1)
-        values = np.ascontiguousarray(picture.astype(np.float32) / white)
-        if not np.isfinite(values).all():
-            raise InputError("the picture has values that are not finite")
-        tensor = torch.from_numpy(values).permute(2, 0, 1)[None]
-        return self.restore(tensor)[0].permute(1, 2, 0).clamp(0, 1).numpy()
+        self._check_guide(picture, guide)
+        given = [_tensor(p) for p in (picture, guide) if p is not None]
+        return self.restore(*given)[0].permute(1, 2, 0).clamp(0, 1).numpy()
 
-    def restore(self, noisy: Tensor) -> Tensor:
+    def _check_guide(self, picture: npt.NDArray[Any], guide: npt.NDArray[Any] | None) -> None:
+        if guide is None:
+            if self.guide_channels:
+                raise InputError(
+                    f"the network takes a guide of {self.guide_channels} channels beside the "
+                    "picture, and there is none"
+                )
+            return
+        if not self.guide_channels:
+            raise InputError("the network takes pictures alone, no guide")
+        if guide.ndim != 3 or guide.shape[2] != self.guide_channels:
+            raise InputError(
+                f"the network takes guides of {self.guide_channels} channels, found {guide.shape}"
+            )
+        if guide.shape[:2] != picture.shape[:2]:
+            sizes = " and ".join(f"{p.shape[1]}x{p.shape[0]}" for p in (picture, guide))
+            raise InputError(f"picture and guide are {sizes} pixels; they have one size")
+
+    def restore(self, noisy: Tensor, *guides: Tensor) -> Tensor:
         """Return (1, C, H, W) float32 restored, on the CPU, not cut to [0, 1]."""
         height, width = noisy.shape[-2:]
         run = self._run
         if self.ensemble:
             run = self_ensemble(run)
         if isinstance(self.tile, Chop):
-            return self.tile(run)(noisy)
+            return self.tile(run)(noisy, *guides)
         side = self.tile
         if side is None:
             side = TILE if height * width > WHOLE else 0
         if side:
             run = tiled(run, side, min(OVERLAP, side // 4))
-        return run(noisy)
+        return run(noisy, *guides)
 
     @cached_property
     def _run(self) -> Restore:
-        def plain(picture: Tensor) -> Tensor:
+        def plain(*pictures: Tensor) -> Tensor:
             with (
                 torch.inference_mode(),
                 torch.autocast(
                     self.device.type, torch.bfloat16, enabled=self.precision == "bfloat16"
                 ),
             ):
-                out: Tensor = self.model(picture.to(self.device))
+                out: Tensor = self.model(*(picture.to(self.device) for picture in pictures))
             return out.float().cpu()
 
         return padded(plain, self.model.multiple)
+
+
+def _tensor(picture: npt.NDArray[Any]) -> Tensor:
+    """Return (1, C, H, W) float32 in [0, 1]."""
+    integer = picture.dtype.kind == "u"
+    white = np.float32(np.iinfo(picture.dtype).max if integer else 1)
+    values = np.ascontiguousarray(picture.astype(np.float32) / white)
+    if not np.isfinite(values).all():
+        raise InputError("the picture has values that are not finite")
+    return torch.from_numpy(values).permute(2, 0, 1)[None]
 
 
 def best_precision(device: torch.device) -> Precision:

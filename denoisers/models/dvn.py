@@ -10,7 +10,8 @@ S. Jin et al., "DarkVisionNet: Low-Light Imaging via RGB-NIR Fusion with Deep In
 AAAI 2022, arXiv 2303.06834.
 """
 
-from typing import Annotated, Any, ClassVar, NamedTuple
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, NamedTuple
 
 import torch
 from pydantic import Field
@@ -27,6 +28,10 @@ from denoisers.base import (
 )
 from denoisers.layers.resize import doubled, halved
 from denoisers.losses import charbonnier, dice
+from noisegen.errors import RecipeError
+
+if TYPE_CHECKING:
+    from denoisers.models.dvn_recons import DVNAutoencoder
 
 Levels = tuple[Tensor, Tensor, Tensor]
 """Features at full, half and quarter size."""
@@ -300,6 +305,8 @@ class DVN(Denoiser):
         super().__init__()
         widths, r, slope = options.widths, options.reduction, nn.PReLU()
         c1 = options.width
+        self.widths = widths
+        self._teacher: tuple[DVNAutoencoder, ...] = ()
         self.shallow_feat_nir = shallow(options.guide_channels, c1, r, slope, blocks=2)
         self.shallow_feat_rgb = shallow(options.channels, c1, r, slope, blocks=2)
         self.nir_encoder = Encoder(widths, r, slope)
@@ -329,6 +336,29 @@ class DVN(Denoiser):
         fused = self.fuse(noisy, guide)
         return fused if self.training else fused.final
 
+    def learn_from(self, teacher: Denoiser | None) -> None:
+        """Take the trained autoencoder, whose structures of clean pairs are to be found."""
+        from denoisers.models.dvn_recons import DVNAutoencoder  # which is made of parts from here
+
+        if not isinstance(teacher, DVNAutoencoder):
+            found = "none" if teacher is None else type(teacher).__name__
+            raise RecipeError(
+                f"teacher: DVN learns what structures are from its autoencoder, found {found}; "
+                "train it first (noisegen train dvn-recons) and give its run as --teacher"
+            )
+        if teacher.widths != self.widths:
+            raise RecipeError(
+                f"teacher: its levels have {teacher.widths} channels, DVN's {self.widths}; they "
+                "are compared channel by channel, so train both with one width"
+            )
+        # Not among the network's own modules: neither trained nor stored with it.
+        self._teacher = (teacher.requires_grad_(False),)
+
+    @property
+    def teacher(self) -> "DVNAutoencoder":
+        """The network that it learns from."""
+        return self._teacher[0]
+
     def fuse(self, noisy: Tensor, guide: Tensor) -> Fused:
         """Return all that the two passes make."""
         check_sides("DVN", noisy, self.multiple)
@@ -347,10 +377,12 @@ class DVN(Denoiser):
         return Fused(final, denoised, nir, R, N, P)
 
 
-def loss(
+def terms(
     fused: Fused, clean: Tensor, guide: Tensor, structures: Levels, nir_structures: Levels
 ) -> dict[str, Tensor]:
     """Return the terms of the published loss of the fusion network, whose sum is trained on.
+
+    Those of pictures are (N,), one a sample, those of structures one number for the batch.
 
     Parameters
     ----------
@@ -373,6 +405,15 @@ def loss(
         "structures": STRUCTURES * torch.stack([R for R, _ in dices]).sum(),
         "nir structures": NIR_STRUCTURES * torch.stack([N for _, N in dices]).sum(),
     }
+
+
+def loss(network: DVN, fused: Fused, batch: Mapping[str, Tensor]) -> Tensor:
+    """Return the (N,) loss of each sample of a batch; that of structures is the same for all."""
+    clean, guide = batch["clean"], batch["guide"]
+    with torch.no_grad():
+        drawn = network.teacher.reconstruct(clean, guide)
+    found = terms(fused, clean, guide, drawn.structures, drawn.nir_structures)
+    return torch.stack([term.expand(len(clean)) for term in found.values()]).sum(0)
 
 
 def agreement(R: Tensor, N: Tensor) -> Tensor:
@@ -439,5 +480,6 @@ ENTRY = ModelEntry(
     ),
     infer=infer,
     inputs=("noisy", "guide"),
+    loss=loss,
     shapes=picture_and_guide,
 )

@@ -9,8 +9,10 @@ S. Jin et al., "DarkVisionNet: Low-Light Imaging via RGB-NIR Fusion with Deep In
 AAAI 2022, arXiv 2303.06834.
 """
 
+from collections.abc import Mapping
 from typing import ClassVar, NamedTuple
 
+import torch
 from torch import Tensor, nn
 from torch.nn.functional import pad
 
@@ -69,6 +71,7 @@ class DVNAutoencoder(Denoiser):
         super().__init__()
         widths, r, slope = options.widths, options.reduction, nn.PReLU()
         c1 = options.width
+        self.widths = widths
         self.shallow_feat_nir = shallow(options.guide_channels, c1, r, slope, blocks=1)
         self.shallow_feat_rgb = shallow(options.channels, c1, r, slope, blocks=1)
         self.nir_encoder = Encoder(widths, r, slope)
@@ -118,12 +121,17 @@ class DVNAutoencoder(Denoiser):
         )
 
 
-def loss(drawn: Reconstructed, clean: Tensor, guide: Tensor) -> dict[str, Tensor]:
-    """Return the terms of the published loss, whose sum is trained on; pictures are clipped."""
+def terms(drawn: Reconstructed, clean: Tensor, guide: Tensor) -> dict[str, Tensor]:
+    """Return the terms of the published loss, (N,) each; pictures are clipped."""
     return {
         "picture": charbonnier(drawn.picture.clamp(0, 1), clean),
         "nir": charbonnier(drawn.nir.clamp(0, 1), guide),
     }
+
+
+def loss(network: nn.Module, drawn: Reconstructed, batch: Mapping[str, Tensor]) -> Tensor:
+    """Return the (N,) loss of each sample of a batch."""
+    return torch.stack(list(terms(drawn, batch["clean"], batch["guide"]).values())).sum(0)
 
 
 def edge_strength(d: Tensor) -> Tensor:
@@ -157,6 +165,7 @@ ENTRY = ModelEntry(
     keys=(*SHARED_KEYS, r"output_(nir|rgb)\.conv\.weight"),
     infer=infer,
     inputs=("clean", "guide"),
+    loss=loss,
     shapes=picture_and_guide,
     derived=(r"(nir|rgb)_edge_[123]\.0\.kernel_[xy]",),
 )

@@ -8,6 +8,7 @@ References
 Q. Wang et al., RFFNet, ACM Multimedia 2024, doi 10.1145/3664647.3680675.
 """
 
+from collections.abc import Mapping
 from typing import Annotated, Any, ClassVar, NamedTuple
 
 import torch
@@ -420,8 +421,8 @@ class RFFNet(Denoiser):
         return Restored(self.tail(S[0]) + noisy, denoised)
 
 
-def loss(restored: Restored, clean: Tensor) -> dict[str, Tensor]:
-    """Return the terms of the published loss, whose sum is trained on.
+def terms(restored: Restored, clean: Tensor) -> dict[str, Tensor]:
+    """Return the terms of the published loss, (N,) each, whose sum is trained on.
 
     Parameters
     ----------
@@ -435,6 +436,11 @@ def loss(restored: Restored, clean: Tensor) -> dict[str, Tensor]:
         "denoised": charbonnier(restored.denoised, clean),
         "frequency": FREQUENCY * fourier_charbonnier(restored.final, clean),
     }
+
+
+def loss(network: nn.Module, restored: Restored, batch: Mapping[str, Tensor]) -> Tensor:
+    """Return the (N,) loss of each sample of a batch."""
+    return torch.stack(list(terms(restored, batch["clean"]).values())).sum(0)
 
 
 def infer(shapes: Shapes) -> dict[str, Any]:
@@ -493,5 +499,6 @@ ENTRY = ModelEntry(
     ),
     infer=infer,
     inputs=("noisy", "guide"),
+    loss=loss,
     shapes=picture_and_guide,
 )

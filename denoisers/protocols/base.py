@@ -36,12 +36,15 @@ class Case:
         (8,) uint8 of the whole frame that it was cut from, where that is recorded.
     frame
         The mosaic that networks of mosaics get; ``noisy`` is then its rendering.
+    guide
+        (H, W, G) of the same scene, where the set has one.
     """
 
     noisy: Picture
     clean: Picture | None
     perceptual_hash: npt.NDArray[np.uint8] | None = None
     frame: Frame | None = None
+    guide: Picture | None = None
 
 
 @dataclass(frozen=True)
@@ -58,6 +61,8 @@ class Cases:
         Reads the picture of a number.
     groups
         What each picture belongs to (its camera, its scene), where means of it are wanted too.
+    guide_channels
+        Of the guides; 0: there are none.
     notes
         What a reader of the figures has to know, such as that the set is not whole.
     """
@@ -67,6 +72,7 @@ class Cases:
     load: Callable[[int], Case]
     groups: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
+    guide_channels: int = 0
 
     def __len__(self) -> int:
         return len(self.names)

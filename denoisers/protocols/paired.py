@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from catalogs.sources import GUIDE_CHANNELS
 from denoisers.protocols.base import Asked, Case, Cases, Protocol
 from noisegen.errors import CorpusMismatchError, InputError, MissingDataError
 from pipelines import prepare
@@ -63,7 +64,9 @@ def opener(count: int | None = None, *, corpus: bool = False) -> Open:
             pairs = _of_split(pairs, asked.split)
         names = tuple(entry.name for entry in pairs.entries)
         load = _OfPairs(pairs, _hashes(pairs))
-        return Cases(where, names, load, _cameras(pairs), tuple(notes))
+        guide = pairs.corpus.recipe.guide if pairs.corpus is not None else None
+        channels = GUIDE_CHANNELS[guide] if guide else 0
+        return Cases(where, names, load, _cameras(pairs), tuple(notes), channels)
 
     return open_set
 
@@ -104,7 +107,8 @@ class _OfPairs:
 
     def __call__(self, number: int) -> Case:
         pair = self.pairs[number]
-        return Case(pair.noisy, pair.clean, None if self.hashes is None else self.hashes[number])
+        known = None if self.hashes is None else self.hashes[number]
+        return Case(pair.noisy, pair.clean, known, guide=pair.guide)
 
 
 def _set(name: str, title: str, source: str, layout: str, opened: Open) -> Protocol:

@@ -56,6 +56,9 @@ class Schedule(Table):
     start: Annotated[int, Field(ge=0)] = Field(
         default=0, description="cosine: iterations before it begins to fall, warm-up included."
     )
+    end: Count | None = Field(
+        default=None, description="cosine: where its half wave ends; none: the last iteration."
+    )
     minimum: Annotated[float, Field(ge=0)] = Field(
         default=0.0, description="cosine: where it ends."
     )
@@ -143,6 +146,10 @@ class Training(Table):
         None,
         description="File of VGG16's weights, for losses that compare what it sees (r2rnet); none: "
         "without that part of the loss.",
+    )
+    teacher: str | None = Field(
+        None,
+        description="Run or file of weights of the network that the loss asks (dvn: dvn-recons).",
     )
     clamp: bool = Field(False, description="Cut the output to [0, 1] before the loss.")
     ema: Fraction = Field(0.0, description="Decay of the mean of weights that is kept; 0: off.")

@@ -21,8 +21,10 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+import torch
+
 import denoisers
-from denoisers.base import ModelEntry
+from denoisers.base import Denoiser, ModelEntry, Options
 from denoisers.data import Dataset, Loader, Mixture, open_data, open_mosaics
 from denoisers.data.corpora import CorpusData
 from denoisers.data.grey import GreyData
@@ -118,6 +120,7 @@ class Run:
                     f"{recipe.model} takes patches of multiples of {state.model.multiple} pixels, "
                     f"not {recipe.patch}; give --patch"
                 )
+            state.model.learn_from(self._teacher(device))
             if ranks.first:
                 stack.enter_context(folders.held(self.folder))
                 folders.prepare(self.folder, self._written(mixture), overwrite=self.overwrite)
@@ -142,6 +145,12 @@ class Run:
             )
             return loop.run(state)
 
+    def _teacher(self, device: torch.device) -> Denoiser | None:
+        if self.recipe.teacher is None:
+            return None
+        network, _ = open_weights(self.recipe.teacher)
+        return network.to(device)
+
     def _open(self, page: ModelEntry) -> tuple[Mixture, HeldOut | None]:
         recipe = self.recipe
         if page.develop is not None:
@@ -150,14 +159,17 @@ class Run:
             raise RecipeError(f"mosaics: {page.name} is trained on pictures")
         if recipe.vgg is not None and not page.perceives:
             raise RecipeError(f"vgg: the loss of {page.name} does not look through one")
-        channels = getattr(page.check(recipe.options), "channels", 3)
-        names = ("clean",) if recipe.awgn is not None else ("clean", *page.inputs)
+        options = page.check(recipe.options)
+        needed = dict.fromkeys(("clean", "noisy", *page.inputs))
+        if recipe.awgn is not None:
+            del needed["noisy"]
+        names = tuple(needed)
         opened = [
-            _open(path, page, names, channels, renoise=recipe.renoise) for path, _ in self.data
+            _open(path, page, options, names, renoise=recipe.renoise) for path, _ in self.data
         ]
         mixture = Mixture(opened, [weight for _, weight in self.data])
         if self.val is not None:
-            held = Mixture([_open(self.val, page, names, channels, renoise=False)], (1,))
+            held = Mixture([_open(self.val, page, options, names, renoise=False)], (1,))
             return mixture, HeldOut(held, recipe, page.inputs)
         mixture, rest = mixture.held_out()
         return mixture, HeldOut(rest, recipe, page.inputs) if rest else None
@@ -187,6 +199,8 @@ class Run:
             data["start"] = {"path": self.start, "sha256": _sha256(weights_file(self.start))}
         if self.recipe.vgg is not None:
             data["vgg"] = {"sha256": _sha256(Path(self.recipe.vgg))}
+        if self.recipe.teacher is not None:
+            data["teacher"] = {"sha256": _sha256(weights_file(self.recipe.teacher))}
         return {
             "recipe.toml": self.recipe.to_toml(),
             "data.json": json.dumps(data, indent=1, ensure_ascii=False) + "\n",
@@ -199,8 +213,9 @@ def _sha256(path: Path) -> str:
 
 
 def _open(
-    path: str, page: ModelEntry, names: tuple[str, ...], channels: int, *, renoise: bool
+    path: str, page: ModelEntry, options: Options, names: tuple[str, ...], *, renoise: bool
 ) -> Dataset:
+    channels = getattr(options, "channels", 3)
     data = open_data(path, names, renoise=renoise)
     if isinstance(data, CorpusData) and (stage := data.corpus.recipe.stage) not in SRGB_STAGES:
         raise CorpusMismatchError(
@@ -209,6 +224,13 @@ def _open(
         )
     if channels == 1 and names == ("clean",):
         return GreyData(data)
+    guides = page.guide_channels(options)
+    if guides != data.guide_channels and guides:
+        raise InputError(
+            f"{path}: its guide has {data.guide_channels} channels, {page.name} with "
+            f"guide_channels = {guides} does not take it; give --set "
+            f"options.guide_channels={data.guide_channels}, or another corpus"
+        )
     if channels != data.channels:
         raise InputError(
             f"{path}: pictures of {data.channels} channels, {page.name} with channels = {channels} "

@@ -12,7 +12,7 @@ def learning_rate(recipe: Training, iteration: int) -> float:
     epoch do. It rises linearly over the warm-up, whose last step has the full rate. ``step``
     multiplies it by a factor every so often, ``milestones`` at named iterations; ``cosine`` falls
     along half a wave from the full rate, at the first step after the warm-up or at ``start``,
-    towards the minimum, which the step after the last would have.
+    towards the minimum, which the step after the last would have, or the one at ``end``.
     """
     schedule, full = recipe.schedule, recipe.optimiser.lr
     iteration %= recipe.iterations
@@ -27,6 +27,7 @@ def learning_rate(recipe: Training, iteration: int) -> float:
         return full * schedule.factor**passed
     if schedule.name == "cosine":
         first = max(warmup, schedule.start // schedule.hold)
-        wave = math.cos(math.pi * max(0, step - first) / max(1, steps - first))
+        last = steps if schedule.end is None else math.ceil(schedule.end / schedule.hold)
+        wave = math.cos(math.pi * min(1, max(0, step - first) / max(1, last - first)))
         return schedule.minimum + (full - schedule.minimum) * (1 + wave) / 2
     return full

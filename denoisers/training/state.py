@@ -68,8 +68,10 @@ class State:
                 raise RecipeError(f"recompute: {recipe.model} has no blocks to compute again")
             for backbone in backbones:
                 backbone.recomputes = True
-        # Pictures arrive channel last, and convolutions are faster so.
-        model.to(device=device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+        model.to(device)
+        for weight in model.parameters():
+            if weight.dim() == 4:  # pictures arrive channel last, and convolutions are faster so
+                weight.data = weight.data.contiguous(memory_format=torch.channels_last)
         mean = copy.deepcopy(model).requires_grad_(False) if recipe.ema else model
         kind = {"adam": torch.optim.Adam, "adamw": torch.optim.AdamW}[recipe.optimiser.name]
         if recipe.vgg is not None:

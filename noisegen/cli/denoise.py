@@ -23,6 +23,11 @@ OF_RAWS = ("shot", "read", "alpha", "reference", "bgu")
 )
 @click.option("--out", required=True, metavar="PATH", help="File to write, or folder for a folder.")
 @click.option(
+    "--guide",
+    metavar="PATH",
+    help="Second picture of the scene, or folder of them, of networks with a guide (rffnet, dvn).",
+)
+@click.option(
     "--device",
     type=click.Choice(["auto", "cpu", "cuda"]),
     default="auto",
@@ -78,6 +83,7 @@ def command(**options: Any) -> None:
 
     \b
     noisegen denoise photo.png --model runs/adfnet --out clean.png
+    noisegen denoise dark.png --guide nir.png --model runs/rffnet --out clean.png
     noisegen denoise photos --model adfnet_n50.pt --out cleaned --device cuda
     noisegen denoise shot.dng --model runs/dualdn --out shot.png
     """
@@ -128,8 +134,11 @@ def _job(options: dict[str, Any]) -> "Job | RawJob":
         for name in OF_RAWS:
             if options[name] is not None:
                 raise InputError(f"--{name} is of raws, {card.model} is a network of pictures")
-        ensemble = options["self_ensemble"]
+        ensemble, guide = options["self_ensemble"], options["guide"]
+        common["guide"] = None if guide is None else Path(guide)
         return Job.prepare(source, out, network, card, ensemble=ensemble, **common)
+    if options["guide"] is not None:
+        raise InputError(f"{card.model} takes raws alone: leave --guide away")
     if options["self_ensemble"]:
         raise InputError("--self-ensemble turns pictures; a turned mosaic has another phase")
     shot, read, reference = options["shot"], options["read"], options["reference"]

@@ -60,6 +60,9 @@ def _show(page: "SourceEntry") -> None:
         ("layout", page.layout),
         ("patches", f"{page.default_per_image} an image unless said otherwise"),
     ]
+    if page.guides:
+        always = f" [default: {page.guide}]" if page.guide else ""
+        lines.append(("guide", f"{' or '.join(page.guides)} (--guide){always}"))
     for key, option in page.options.items():
         choices = f": {', '.join(option.choices)}" if option.choices else ""
         lines.append((key, f"{option.text}{choices} [default: {option.default}]"))

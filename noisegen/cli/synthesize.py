@@ -50,6 +50,12 @@ RUN_OPTIONS = (
     help="Other option of the source, such as size=1024; may be given again.",
 )
 @click.option(
+    "--guide",
+    type=click.Choice(["nir", "flash"]),
+    help="Second picture of each scene beside it: near infrared or flash (docs/guided.md).  "
+    "[default: the source's, if it has one]",
+)
+@click.option(
     "--camera",
     metavar="NAME|FILE.toml|DIR|as-shot",
     help="Camera whose noise is put on (noisegen cameras).  [default: GP]",

@@ -99,6 +99,11 @@ class DataType(click.ParamType):  # type: ignore[type-arg]
     metavar="PATH",
     help="Corpus or folder to validate on.  [default: scenes held out of --data]",
 )
+@click.option(
+    "--teacher",
+    metavar="RUN|FILE",
+    help="Trained network that the loss asks, of networks that learn from one (dvn: dvn-recons).",
+)
 @click.option("--out", metavar="RUN", help="Folder of the run.  [default: runs/MODEL]")
 @click.option(
     "--device",

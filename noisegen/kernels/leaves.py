@@ -121,7 +121,8 @@ def paint(
         straight side, in units of the radius; rows beyond ``SIDES`` are ignored. A leaf with
         sides is the part of its ellipse inside all of them.
     canvas
-        (H, W, 3) int32 linear RGB in units of 1 / :data:`ONE`, written in place.
+        (H, W, C) int32 linear values in units of 1 / :data:`ONE`, written in place; C is 3, or 1,
+        which takes the first value of each colour.
     free
         (H, W) uint8, 1 where nothing has been painted yet, written in place.
     sine
@@ -174,7 +175,7 @@ def paint(
                     place += leaves[n, MIXING] * value
                     factor += leaves[n, DEPTH] * value
                 place = min(max(place, 0.0), 1.0)
-                for c in range(3):
+                for c in range(canvas.shape[2]):
                     near = leaves[n, NEAR + c]
                     colour = factor * (near + (leaves[n, FAR + c] - near) * place)
                     canvas[y, x, c] = int(min(max(colour, 0.0), 1.0) * ONE + 0.5)
@@ -184,20 +185,54 @@ def paint(
 
 
 @_strict
+def shade(canvas: np.ndarray, shadows: np.ndarray) -> None:
+    """Darken ellipses of a canvas, in place.
+
+    Parameters
+    ----------
+    canvas
+        (H, W, C) int32 in units of 1 / :data:`ONE`.
+    shadows
+        (n, 7) float64, a shadow a row: centre x and y, long and short half axis in canvas pixels,
+        cosine and sine of the long axis's direction, and the share of the light that is left in its
+        middle. The outer fifth of the way to the middle is penumbra.
+    """
+    height, width = canvas.shape[:2]
+    for n in range(shadows.shape[0]):
+        cx, cy, along, across, cos, sin, left = shadows[n]
+        reach_x = math.sqrt(along * along * cos * cos + across * across * sin * sin)
+        reach_y = math.sqrt(along * along * sin * sin + across * across * cos * cos)
+        for y in range(max(0, math.ceil(cy - reach_y)), min(height, math.floor(cy + reach_y) + 1)):
+            dy = y - cy
+            for x in range(
+                max(0, math.ceil(cx - reach_x)), min(width, math.floor(cx + reach_x) + 1)
+            ):
+                dx = x - cx
+                u = (dx * cos + dy * sin) / along
+                v = (dy * cos - dx * sin) / across
+                inside = 1.0 - math.sqrt(u * u + v * v)
+                if inside <= 0.0:
+                    continue
+                factor = 1.0 - (1.0 - left) * min(5.0 * inside, 1.0)
+                for c in range(canvas.shape[2]):
+                    canvas[y, x, c] = int(canvas[y, x, c] * factor + 0.5)
+
+
+@_strict
 def reduce_by_two(canvas: np.ndarray, out: np.ndarray) -> None:
     """Halve a canvas with the filter (1, 3, 3, 1) / 8 along both axes, without any rounding.
 
     Parameters
     ----------
     canvas
-        (2 H + 2, 2 W + 2, 3) int32 in units of 1 / :data:`ONE`, one pixel wider on each side.
+        (2 H + 2, 2 W + 2, C) int32 in units of 1 / :data:`ONE`, one pixel wider on each side.
     out
-        (H, W, 3) float32 in [0, 1], multiples of 2**-24, written in place.
+        (H, W, C) float32 in [0, 1], multiples of 2**-24, written in place.
     """
     height, width = out.shape[:2]
     for y in range(height):
         for x in range(width):
-            for c in range(3):
+            for c in range(canvas.shape[2]):
                 total = 0
                 for j in range(4):
                     row = (

@@ -39,6 +39,13 @@ def raws(tmp_path_factory):
 
 
 @pytest.fixture(scope="session")
+def guided(tmp_path_factory):
+    """Stored sRGB corpora with near infrared (1) and flash (3), by channels of the guide."""
+    folder = tmp_path_factory.mktemp("guided")
+    return {n: make(folder / kind, guide=kind) for n, kind in ((1, "nir"), (3, "flash"))}
+
+
+@pytest.fixture(scope="session")
 def photos(tmp_path_factory):
     """Five smooth colour pictures of different sizes, one of 16 bits."""
     folder = tmp_path_factory.mktemp("photos")

@@ -470,19 +470,28 @@ def test_two_ranks_train_as_one(corpus, tmp_path):
 
 
 @pytest.mark.parametrize("name", presets.names())
-def test_every_preset_trains_a_step(name, corpus, raws, photos, tmp_path):
+def test_every_preset_trains_a_step(name, corpus, raws, guided, photos, tmp_path):
     own = recipe.parse(presets.read(name))
     assert own.preset == name
-    data = raws if own.mosaics else corpus
+    page = denoisers.entry(own.model)
+    guides = page.guide_channels(page.check(own.options))
+    data = raws if own.mosaics else guided[guides] if guides else corpus
     where = data.storage.url if own.awgn is None else str(photos)
     # Of published size DualDn's files are 0.2 GB each.
-    narrow = ["--set", "options.width=8"] if own.mosaics and "small" not in name else []
+    more = ["--set", "options.width=8"] if own.mosaics and "small" not in name else []
+    if own.model == "dvn":
+        teacher = denoisers.create("dvn-recons", **own.options)
+        options = denoisers.entry("dvn-recons").check(own.options).model_dump()
+        card = cards.Card(model="dvn-recons", options=options)
+        cards.save(tmp_path / "t.safetensors", teacher, card)
+        more += ["--teacher", str(tmp_path / "t.safetensors")]
+    side = "32" if guides else "16"
     done = CliRunner().invoke(
         main,
         [
             "train", own.model, "--preset", name, "--data", where, "--iterations", "1",
-            "--batch", "2", "--patch", "16", "--set", "validation.count=1",
-            "--set", "validation.crop=16", "--device", "cpu", "--workers", "0", *narrow,
+            "--batch", "2", "--patch", side, "--set", "validation.count=1",
+            "--set", f"validation.crop={side}", "--device", "cpu", "--workers", "0", *more,
             "--out", str(tmp_path / "run"),
         ],
     )  # fmt: skip

@@ -98,18 +98,22 @@ def rff(case):
 def rff_losses(case):
     names = ("pred_seed", "intermediate_seed", "target_seed")
     x, m, y = (torch.tensor(case.image(case.shape(), int(case.fields[n]))) for n in names)
-    terms = rffnet.loss(rffnet.Restored(x, m), y)
+    terms = means(rffnet.terms(rffnet.Restored(x, m), y))
     trunk = VGG16(PERCEPTUAL, {n: torch.tensor(w) for n, w in case.weights().items()})
     return {
         "final": terms["final"],
         "intermediate": terms["denoised"],
         "frequency": terms["frequency"] / rffnet.FREQUENCY,
         "total": sum(terms.values()),
-        "psnr_loss": losses.decibels(x, y),
-        "edge": losses.edge(x, y),
+        "psnr_loss": losses.decibels(x, y).mean(),
+        "edge": losses.edge(x, y).mean(),
         "dice": losses.dice(x, y),
         "perceptual": perceptual(trunk, x, y),
     }
+
+
+def means(terms):
+    return {name: term.mean() for name, term in terms.items()}
 
 
 def fusion(case):
@@ -161,8 +165,8 @@ def dvn_losses(case):
     R, N = levels(), levels()
     targets, nir_targets = (tuple((t > 0.5).float() for t in levels()) for _ in range(2))
     fused = dvn.Fused(final, denoised, nir, R, N, ())
-    terms = dvn.loss(fused, clean, guide, targets, nir_targets)
-    drawn = dvn_recons.loss(dvn_recons.Reconstructed(final, nir, *[()] * 4), clean, guide)
+    terms = means(dvn.terms(fused, clean, guide, targets, nir_targets))
+    drawn = means(dvn_recons.terms(dvn_recons.Reconstructed(final, nir, *[()] * 4), clean, guide))
     fields = {
         "fused": terms["final"],
         "coarse": terms["denoised"],
