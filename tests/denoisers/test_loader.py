@@ -486,7 +486,9 @@ def test_what_cannot_be_loaded_is_named(corpus, photos, tmp_path):
         open_data(str(tmp_path / "nothing"))
     with pytest.raises(MissingDataError, match=r"no picture there .* and no corpus"):
         open_data(str(tmp_path), ("clean",))
-    with pytest.raises(MissingDataError, match="it has no 'guide', only clean, noisy"):
+    with pytest.raises(MissingDataError, match="it has no 'raw_noisy', only clean, noisy"):
+        data(corpus, names=("clean", "raw_noisy"))
+    with pytest.raises(MissingDataError, match="its samples have no guide; make a corpus of a sou"):
         data(corpus, names=("clean", "noisy", "guide"))
     both = make(tmp_path / "both.zarr", stage="both", count=2, per_image=1)
     with pytest.raises(InputError, match="32 are developed to 28 when noise is drawn anew"):

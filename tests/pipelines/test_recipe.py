@@ -52,6 +52,7 @@ def test_every_field_changes_the_hash():
         "select": {"method": "stratified"}, "source_noise": {"policy": "ignore"},
         "dark_frames": {"a b.dng": "0" * 64},
         "noise_file": 'model = "awgn"',
+        "guide": "nir",
     }  # fmt: skip
     hashes = {base.sha256} | {Recipe(**{key: value}).sha256 for key, value in other.items()}
     assert len(hashes) == len(other) + 1
