@@ -88,7 +88,8 @@ def ours(work: Job, folder: Path) -> Path:
     path = folder / "ours.zarr"
     storage = open_store(path)
     specs = [*schema.pixel_specs(work.developer, work.plan)]
-    specs += [*schema.metadata_specs(work.plan, 0).values(), *schema.name_specs(work.plan, 8, 8)]
+    widths = {"name": 8, "scene": 8}
+    specs += [*schema.metadata_specs(work.plan, 0).values(), *schema.name_specs(work.plan, widths)]
     create(storage, specs, {MARK: {}})
     for shard in range(work.plan.shards):
         build(work, storage, shard)

@@ -1,7 +1,6 @@
 """Beginning a corpus: the skeleton, its description and the names of its images."""
 
 import textwrap
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,11 +11,11 @@ import numpy.typing as npt
 import noisegen
 import noisegen.random
 from catalogs import sources
+from catalogs.sources import PairRef
 from noisegen.errors import CorpusMismatchError, DamagedCorpusError
 from pipelines import neca, picture, prepare, schema
 from pipelines import recipe as recipes
-from pipelines.build import write_image_names
-from pipelines.corpus import Corpus
+from pipelines.corpus import Corpus, Images
 from pipelines.job import Job
 from pipelines.neca import NecaDeveloper
 from pipelines.picture import AnyDeveloper, dark_of
@@ -29,7 +28,9 @@ from pipelines.store import (
     create,
     encode_text,
     read_attributes,
+    read_spec,
     remove,
+    write_chunk,
 )
 from pipelines.tables import ends
 
@@ -85,9 +86,13 @@ def begin(
     if other:
         # Not before all that can be refused was checked: a mistyped root must not cost a corpus.
         remove(storage)
-    names, scenes = [ref.name for ref in job.images], [ref.scene for ref in job.images]
-    split = prepare.splits(scenes)
-    corpus = write(storage, job.developer, job.plan, names, scenes, split, _attributes(job))
+    images = Images(
+        tuple(ref.name for ref in job.images),
+        tuple(ref.scene for ref in job.images),
+        prepare.splits_of(job.images),
+        tuple(ref.shot.camera if isinstance(ref, PairRef) else recipe.camera for ref in job.images),
+    )
+    corpus = write(storage, job.developer, job.plan, images, _attributes(job))
     return Begun(corpus, other or not existing, job.source.skipped)
 
 
@@ -95,9 +100,7 @@ def write(
     storage: Storage,
     developer: AnyDeveloper,
     plan: Plan,
-    names: Sequence[str],
-    scenes: Sequence[str],
-    split: npt.NDArray[np.uint8],
+    images: Images,
     attributes: dict[str, Any],
 ) -> Corpus:
     """Write a corpus without shards, or find the same one there.
@@ -107,11 +110,12 @@ def write(
     CorpusMismatchError
         If something else is there.
     """
-    widths = (encode_text(names).shape[1], encode_text(scenes).shape[1])
+    columns = image_columns(images, with_camera=developer.recipe.is_real)
+    widths = {name: rows.shape[1] for name, rows in columns.items() if rows.ndim == 2}
     specs: list[ArraySpec] = [
         *schema.pixel_specs(developer, plan),
         *schema.metadata_specs(plan, developer.recipe.shading.kept_bytes).values(),
-        *schema.name_specs(plan, *widths),
+        *schema.name_specs(plan, widths),
     ]
     create(storage, specs, {MARK: attributes})
     corpus = Corpus(storage)
@@ -119,8 +123,23 @@ def write(
         raise CorpusMismatchError(
             f"{storage.url}: holds a corpus of another recipe; choose another --out"
         )
-    write_image_names(storage, names, scenes, split)
+    for name, rows in columns.items():
+        write_chunk(storage, read_spec(storage, f"images/{name}"), 0, rows)
     return Corpus(storage)
+
+
+def image_columns(images: Images, *, with_camera: bool) -> dict[str, npt.NDArray[np.uint8]]:
+    """Return what is known of the images before any is read, by the name of its array.
+
+    Every part of a run writes it, the same bytes, so that it does not matter which one is first.
+    """
+    camera = {"camera": encode_text(images.cameras)} if with_camera else {}
+    return {
+        "name": encode_text(images.names),
+        "scene": encode_text(images.scenes),
+        "split": images.split,
+        **camera,
+    }
 
 
 def _named(corpus: Corpus) -> bool:
@@ -143,7 +162,7 @@ def _attributes(job: Job) -> dict[str, Any]:
         "source": {"name": entry.name, "title": entry.title, "licence": entry.licence},
         "camera": {
             "name": job.recipe.camera,
-            "title": camera.title if camera else "each file's own figures",
+            "title": camera.title if camera else _own_camera(job.recipe),
             "figures": camera.figures if camera else "declared",
             "licence": camera.licence if camera else "the files' own",
         },
@@ -163,6 +182,10 @@ def _networks(job: Job) -> dict[str, Any]:
     """Return what the corpus says of the networks that draw its noise; nothing without."""
     made = job.developer
     return neca.attributes(made) if isinstance(made, NecaDeveloper) else {}
+
+
+def _own_camera(recipe: Recipe) -> str:
+    return "each pair's own" if recipe.is_real else "each file's own figures"
 
 
 def _warnings(job: Job) -> tuple[str, ...]:

@@ -2,7 +2,7 @@
 
 import contextlib
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,7 +20,6 @@ from pipelines.store import (
     ShardBuilder,
     Storage,
     encode_text,
-    read_spec,
     write_chunk,
 )
 
@@ -123,21 +122,6 @@ def store(
         tuple(line for fact in facts for line in fact.warnings),
         frozenset(fact.kind for fact in facts if fact.kind),
     )
-
-
-def write_image_names(
-    storage: Storage, names: Sequence[str], scenes: Sequence[str], split: npt.NDArray[np.uint8]
-) -> None:
-    """Write what is known of the images before any is read.
-
-    Every part of a run writes it, the same bytes, so that it does not matter which one is first.
-    """
-    for name, rows in (
-        ("name", encode_text(names)),
-        ("scene", encode_text(scenes)),
-        ("split", split),
-    ):
-        write_chunk(storage, read_spec(storage, f"images/{name}"), 0, rows)
 
 
 def _store(

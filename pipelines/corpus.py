@@ -42,11 +42,14 @@ class Images:
         Name in the source, and the scene that it shows.
     split
         (n,) uint8, place in ``pipelines.schema.SPLITS``.
+    cameras
+        Camera of each: the recipe's, or the one that took a real pair, empty where not known.
     """
 
     names: tuple[str, ...]
     scenes: tuple[str, ...]
     split: npt.NDArray[np.uint8]
+    cameras: tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -183,11 +186,14 @@ class Corpus:
     @cached_property
     def images(self) -> Images:
         """What is recorded of the images when a corpus is begun."""
-        text = [
-            self.reader(f"images/{name}").rows(0, self.plan.images) for name in ("name", "scene")
-        ]
-        names, scenes = (tuple(decode_text(rows)) for rows in text)
-        return Images(names, scenes, self.reader("images/split").rows(0, self.plan.images))
+        count = self.plan.images
+
+        def text(name: str) -> tuple[str, ...]:
+            return tuple(decode_text(self.reader(f"images/{name}").rows(0, count)))
+
+        cameras = text("camera") if self.recipe.is_real else (self.recipe.camera,) * count
+        split = self.reader("images/split").rows(0, count)
+        return Images(text("name"), text("scene"), split, cameras)
 
     @property
     def rejected(self) -> npt.NDArray[np.uint32]:

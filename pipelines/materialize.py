@@ -56,8 +56,7 @@ def materialize(corpus: Corpus, out: str, *, shard_mb: int = 128) -> int:
         "plan": vars(plan),
     }
     storage = open_store(prepare.absolute(out))
-    images = corpus.images
-    stored = write(storage, developer, plan, images.names, images.scenes, images.split, attributes)
+    stored = write(storage, developer, plan, corpus.images, attributes)
     made = 0
     for shard in range(stored.plan.shards):
         if not (stored.finished[shard] and stored.intact(shard)):

@@ -3,8 +3,8 @@
 Of mosaics the prediction is the model's formula, where nothing is clipped. Of pictures it is the
 model itself: fresh draws of it on the sample's own clean mosaic, developed like the sample, because
 a formula would not know what clipping, demosaicing and the tone curve do.
-Noise that was drawn on the picture is drawn on it afresh. In the place of dark frames, which a
-corpus does not hold, stands normal noise of their variance.
+Noise that was drawn on the picture is drawn on it afresh; that of real pairs has no model. In the
+place of dark frames, which a corpus does not hold, stands normal noise of their variance.
 Where no mosaic is stored it is got back from the clean picture, which knows nothing of colours that
 were clipped: in the deepest shadows of saturated colours the prediction is a little low. Nor does
 it know the patch's surroundings (a reflection stands in) and, where the finish shrank it, its
@@ -65,7 +65,8 @@ class Curve:
     pixels
         (bins,) number of pixels; NaN where there are too few.
     level, measured, model
-        (bins,) mean clean level and standard deviations, in stored units; NaN in empty bins.
+        (bins,) mean clean level and standard deviations, in stored units; NaN in empty bins, and
+        the model's of real pairs.
     """
 
     name: str
@@ -79,6 +80,23 @@ class Curve:
         """Measured over model variance, of all pixels; 1 when they agree, NaN without pixels."""
         model = np.nansum(self.pixels * self.model**2)
         return float(np.nansum(self.pixels * self.measured**2) / model) if model else float("nan")
+
+    @property
+    def title(self) -> str:
+        """The channel, and :attr:`ratio` where there is a model."""
+        return self.name + (f": variance × {self.ratio:.3f}" if self.has_model else "")
+
+    @property
+    def has_model(self) -> bool:
+        """Whether a model predicts anything."""
+        return bool(np.isfinite(self.model).any())
+
+    def text(self) -> str:
+        """Return what was found, as a line for people."""
+        if self.has_model:
+            return f"{self.name}: measured variance is {self.ratio:.3f} of the model's"
+        every = np.nansum(self.pixels * self.measured**2) / max(np.nansum(self.pixels), 1)
+        return f"{self.name}: standard deviation of the noise is {np.sqrt(every):.3g} stored levels"
 
 
 @dataclass
@@ -189,8 +207,12 @@ def _compare(
 ) -> tuple[npt.NDArray[Any], npt.NDArray[Any], list[npt.NDArray[Any]]]:
     """Return the noiseless and the noisy picture, and what the model says of their difference.
 
-    That is the root of its mean square for a mosaic, and fresh draws of it for a picture.
+    That is the root of its mean square for a mosaic, fresh draws of it for a picture, and nothing
+    for a real pair.
     """
+    if corpus.recipe.is_real:
+        clean, noisy = (sample.arrays[name].astype(np.float64) for name in ("clean", "noisy"))
+        return clean, noisy, [np.full(clean.shape, np.nan)]  # no model tells
     row, tile, window = _tile(corpus, number, sample)
     quiet = expected(corpus, number, sample).astype(np.float64)
     draws = []
@@ -213,6 +235,8 @@ def is_reference(corpus: Corpus, row: np.void) -> bool:
     Where it did not, noise is what differs from :func:`expected`.
     """
     finish = corpus.recipe.finish
+    if corpus.recipe.is_real:
+        return True
     return float(row["exposure_ratio"]) == 1 and not (finish.is_on and finish.target == "render")
 
 

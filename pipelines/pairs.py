@@ -1,40 +1,26 @@
 """Noisy/clean pairs of sRGB pictures, from a folder of files or from a corpus.
 
-What a file is, its name says, in one of the ways published sets use:
-
-=============================  ==============================  =====================
-noisy half                     clean half                      set
-=============================  ==============================  =====================
-``X_real.png``                 ``X_mean.png``                  PolyU, CC
-``0001_NOISY_SRGB_010.PNG``    ``0001_GT_SRGB_010.PNG``        SIDD
-``X_noisy.png``                ``X_clean.png``                 any
-``noisy/X.png``                ``clean/X.png``                 any
-=============================  ==============================  =====================
-
-Case and ending do not matter, and halves may have different endings. The folder is searched to the
-bottom, without folders called ``noisy_only``.
+What a file is, its name says (:mod:`catalogs.sources.pair_names`). The folder is searched to the
+bottom.
 
 Every pair has a scene, so that crops of one scene never fall on both sides of a split: SIDD's
 number of the physical scene (of the capture in names with ``val``), PolyU's camera and object, the
 image's scene in a corpus, and the pair's own name everywhere else.
 """
 
-import re
 from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass, replace
-from pathlib import Path, PurePosixPath
-from typing import Literal, NamedTuple
+from pathlib import Path
+from typing import NamedTuple
 
-import numpy as np
-import numpy.typing as npt
-
-from catalogs.sources import pictures
+from catalogs.sources import PairRef, pair_names, pictures
+from catalogs.sources.pair_folder import PairFolder
+from catalogs.sources.pair_set import is_picture
 from catalogs.sources.roots import Root
-from noisegen.errors import CorpusMismatchError, InputError, MissingDataError
+from noisegen.errors import CorpusMismatchError, MissingDataError
 from pipelines.corpus import Corpus
 
-Picture = npt.NDArray[np.uint8] | npt.NDArray[np.uint16]
-Half = Literal["noisy", "clean"]
+Picture = pictures.Picture
 
 SRGB_STAGES = ("srgb", "both")
 """Stages of a corpus that have sRGB pictures."""
@@ -113,17 +99,6 @@ class Pairs:
         """
         entry = self.entries[number]
         clean, noisy, *guide = self.load(self.places[number])
-        if clean.shape != noisy.shape:
-            sizes = " and ".join(f"{p.shape[1]}x{p.shape[0]}" for p in (noisy, clean))
-            raise InputError(
-                f"{self.where}: the noisy and the clean half of {entry.name} are {sizes} pixels; "
-                "the halves of a pair have one size"
-            )
-        if clean.dtype != noisy.dtype:
-            raise InputError(
-                f"{self.where}: the noisy half of {entry.name} is {noisy.dtype}, the clean half "
-                f"{clean.dtype}; store both in one depth"
-            )
         return Pair(*entry, clean, noisy, *guide)
 
     def __iter__(self) -> Iterator[Pair]:
@@ -170,7 +145,7 @@ def open_pairs(path: str | Path) -> Pairs:
     root = Root(str(path))
     if root.has("zarr.json"):
         return _of_corpus(Corpus(path))
-    return _of_folder(root, [name for name in root.names() if _is_picture(name)])
+    return _of_folder(root)
 
 
 def has_pairs(path: str | Path) -> bool:
@@ -181,7 +156,7 @@ def has_pairs(path: str | Path) -> bool:
     MissingDataError
         If there is no such folder.
     """
-    return any(_half(name) for name in Root(str(path)).names() if _is_picture(name))
+    return any(pair_names.place(n) for n in Root(str(path)).names() if is_picture(n))
 
 
 @dataclass(frozen=True)
@@ -195,15 +170,12 @@ class _OfCorpus:
 
 @dataclass(frozen=True)
 class _OfFolder:
-    root: Root
-    files: tuple[tuple[str, str], ...]
+    source: PairFolder
+    refs: tuple[PairRef, ...]
 
     def __call__(self, place: int) -> tuple[Picture, Picture]:
-        clean, noisy = (
-            pictures.decode(self.root.read(name), self.root.locate(name))
-            for name in self.files[place]
-        )
-        return clean, noisy
+        pair = self.source.read_pair(self.refs[place])
+        return pair.clean, pair.noisy
 
 
 def _of_corpus(corpus: Corpus) -> Pairs:
@@ -221,86 +193,14 @@ def _of_corpus(corpus: Corpus) -> Pairs:
     for number in valid:
         image = int(corpus.table[number]["image"])
         entries.append(
-            Entry(f"{images.names[image]}:{number}", images.scenes[image], recipe.camera)
+            Entry(f"{images.names[image]}:{number}", images.scenes[image], images.cameras[image])
         )
 
     return Pairs(where, tuple(entries), _OfCorpus(corpus), tuple(valid), corpus=corpus)
 
 
-def _of_folder(root: Root, names: list[str]) -> Pairs:
-    halves: dict[Half, dict[str, str]] = {"noisy": {}, "clean": {}}
-    skipped = []
-    for name in names:
-        found = _half(name)
-        if found is None:
-            skipped.append(name)
-            continue
-        half, key = found
-        if key in halves[half]:
-            raise InputError(
-                f"{root.url}: {halves[half][key]} and {name} are both the {half} half of {key}; "
-                "remove one"
-            )
-        halves[half][key] = name
-    noisy, clean = halves["noisy"], halves["clean"]
-    for key in sorted(noisy.keys() ^ clean.keys()):
-        there, missing = ("noisy", "clean") if key in noisy else ("clean", "noisy")
-        raise MissingDataError(
-            f"{root.locate(noisy.get(key) or clean[key])} is the {there} half of a pair whose "
-            f"{missing} half is not there; add it, or move the file out of the folder"
-        )
-    keys = sorted(noisy)
-    if not keys:
-        raise MissingDataError(
-            f"{root.url}: no pair (pictures there: {len(names)}); name the halves X_noisy and "
-            "X_clean, X_real and X_mean, NOISY_SRGB and GT_SRGB, or put them into noisy/ and clean/"
-        )
-
-    load = _OfFolder(root, tuple((clean[key], noisy[key]) for key in keys))
-    entries = tuple(_entry(key) for key in keys)
-    return Pairs(root.url, entries, load, tuple(range(len(keys))), tuple(skipped))
-
-
-_HALVES: dict[str, Half] = {
-    "noisy": "noisy", "real": "noisy", "noisy_srgb": "noisy",
-    "clean": "clean", "mean": "clean", "gt_srgb": "clean",
-}  # fmt: skip
-_SIDD_HALF = re.compile(r"(noisy_srgb|gt_srgb)(?:_|$)", re.IGNORECASE)
-_LAST_WORD = re.compile(r"(?:^|_)(noisy|clean|real|mean)$", re.IGNORECASE)
-
-
-def _half(name: str) -> tuple[Half, str] | None:
-    """Return which half of a pair a file is, and what both halves have in common."""
-    path = PurePosixPath(name)
-    folders = [part for part in path.parts[:-1] if part.lower() not in ("noisy", "clean")]
-    if "noisy_only" in folders:
-        return None
-    for pattern in (_SIDD_HALF, _LAST_WORD):
-        if word := pattern.search(path.stem):
-            stem = path.stem[: word.start()] + path.stem[word.end() :]
-            return _HALVES[word[1].lower()], "/".join([*folders, stem]).rstrip("/") or "pair"
-    for part in reversed(path.parts[:-1]):
-        if part.lower() in ("noisy", "clean"):
-            return _HALVES[part.lower()], "/".join([*folders, path.stem])
-    return None
-
-
-_SIDD_CAPTURE = re.compile(r"(?:^|/)\d{4}_(?P<scene>\d{3})_(?P<camera>[A-Z0-9]{2})_\d{5}_\d{5}_")
-_SIDD_BLOCK = re.compile(r"(?:(?P<camera>[A-Z0-9]{2})_\d{5}_)?(?P<scene>val\d{4})[-_]\d+$")
-_POLYU = re.compile(r"(?P<camera>[^_/]+)_[\d-]+_[\d-]+_\d+_(?P<scene>[^_/]+)_\d+$")
-_CC = re.compile(r"(?P<camera>[^_/]+)_iso\d+_\d+$")
-
-
-def _entry(key: str) -> Entry:
-    if match := _SIDD_CAPTURE.search(key):
-        return Entry(key, f"SIDD {match['scene']}", match["camera"])
-    if match := _SIDD_BLOCK.search(key):
-        return Entry(key, f"SIDD {match['scene']}", match["camera"] or "")
-    if match := _POLYU.search(key):
-        return Entry(key, f"{match['camera']} {match['scene']}", match["camera"])
-    match = _CC.search(key)
-    return Entry(key, key, match["camera"] if match else "")
-
-
-def _is_picture(name: str) -> bool:
-    return PurePosixPath(name).suffix.lower() in pictures.EXTENSIONS
+def _of_folder(root: Root) -> Pairs:
+    source = PairFolder(root.url)
+    refs, skipped = source.listed()
+    entries = tuple(Entry(ref.name, ref.scene, ref.shot.camera) for ref in refs)
+    return Pairs(root.url, entries, _OfFolder(source, refs), tuple(range(len(refs))), skipped)

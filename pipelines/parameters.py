@@ -69,7 +69,8 @@ PARAMETERS: tuple[Parameter, ...] = (
     Parameter("tukey_scale", _F8, (), "1", "scale of the Tukey-lambda read noise"),
     Parameter("bias", _F8, ("plane",), "1", "mean dark offset"),
     Parameter("body", _U4, (), "1", "number of the camera body, of the recipe's bodies"),
-    Parameter("exposure_time", _F8, (), "s", "for which hot pixels collect; NaN: there are none"),
+    Parameter("exposure_time", _F8, (), "s", "of the picture, or of hot pixels; NaN: not known"),
+    Parameter("aperture", _F8, (), "1", "f-number of a real picture; NaN: not known"),
     Parameter("dark_frame", _U4, (), "1", "its dark frame, from 1 in order of names; 0: none"),
     Parameter("dark_y", _U4, (), "pixel", "row in the dark frame of the patch's top left corner"),
     Parameter("dark_x", _U4, (), "pixel", "column in the dark frame of that corner"),
@@ -90,7 +91,7 @@ PARAMETERS: tuple[Parameter, ...] = (
     Parameter("cam_to_xyz", _F8, ("xyz", "camera_color"), "1", "balanced camera RGB to XYZ"),
     Parameter("ccm", _F8, ("color", "camera_color"), "1", "balanced camera RGB to linear sRGB"),
     Parameter("tone", _F8, (), "1", "tone amplification α"),
-    Parameter("temperature", _F8, (), "K", "colour temperature of the light; NaN: none was drawn"),
+    Parameter("temperature", _F8, (), "K", "colour temperature of the light; NaN: not known"),
     Parameter("exposure", _F8, (), "1", "factor on a picture's light; NaN: a raw file"),
     Parameter("source_tone", "uint8", (), "1", "tone curve of the picture that was undone"),
     Parameter("source_tone_strength", _F8, (), "1", "its strength; NaN: none was undone"),
@@ -105,6 +106,7 @@ PARAMETERS: tuple[Parameter, ...] = (
     Parameter("mean", "float32", (), "1", "mean of x over the clean patch"),
     Parameter("texture", "float32", (), "1", "mean absolute difference of same-colour neighbours"),
     Parameter("clipped", "float32", (), "1", "share of clean pixels at or above white"),
+    Parameter("noise", "float32", ("color",), "1", "std of noisy - clean, if real; else NaN"),
 )
 
 RECORD = np.dtype([(p.name, p.dtype, p.shape) for p in PARAMETERS])

@@ -19,6 +19,7 @@ from pipelines.dark import DarkFrames
 from pipelines.develop import Arrays, Developer, Sensor
 from pipelines.neca import NecaDeveloper
 from pipelines.on_picture import RenderedDeveloper
+from pipelines.real import RealDeveloper
 from pipelines.recipe import PICTURE_PREFIX, Recipe
 from pipelines.tables.neca import NOISES
 from pipelines.tile import Window
@@ -81,8 +82,8 @@ class PictureDeveloper(RenderedDeveloper):
         rows["exposure_ratio"] = 1
 
 
-AnyDeveloper = Developer | PictureDeveloper | NecaDeveloper
-"""What makes samples: noise on the mosaic, or on the picture."""
+AnyDeveloper = Developer | PictureDeveloper | NecaDeveloper | RealDeveloper
+"""What makes samples: noise on the mosaic, noise on the picture, or a real pair's own."""
 
 
 def developer(recipe: Recipe, sensor: Sensor) -> AnyDeveloper:
@@ -93,6 +94,8 @@ def developer(recipe: Recipe, sensor: Sensor) -> AnyDeveloper:
     InputError
         If the recipe's noise file is none.
     """
+    if recipe.is_real:
+        return RealDeveloper(recipe, sensor)
     if recipe.noise in NOISES:
         return NecaDeveloper(recipe, sensor)
     if recipe.noise_file is None:

@@ -4,11 +4,17 @@ A corpus has ``images x per_image x draws`` rows (the last image may give fewer 
 ``r`` is draw ``r % draws`` of patch ``r // draws``; patch ``p`` is number ``p % per_image`` of
 image ``p // per_image``. A shard is a run of rows that holds all samples of a few images, so that a
 file is decoded once; only images that overflow a shard are spread over several.
+
+Real pairs of several sizes give as many patches as windows fit in: then ``counts`` says how many
+each image has, their patches follow one another, and ``per_image`` is the most of them.
 """
 
+import bisect
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
+from itertools import accumulate
 
 from noisegen.errors import RecipeError
 from pipelines.recipe import Recipe
@@ -35,13 +41,15 @@ class Plan:
     images
         Number of images that are used.
     per_image
-        Patches of an image (of all but the last one).
+        Patches of an image (of all but the last one), or the most where ``counts`` are given.
     patches
         Clean patches in all.
     draws
         Noise draws of a patch.
     patches_per_shard
         Patches of a shard (of all but the last one).
+    counts
+        Patches of each image where they are not equal; empty where they are.
     """
 
     images: int
@@ -49,6 +57,11 @@ class Plan:
     patches: int
     draws: int
     patches_per_shard: int
+    counts: tuple[int, ...] = ()
+
+    def __post_init__(self) -> None:
+        """Turn what JSON keeps as a list back."""
+        object.__setattr__(self, "counts", tuple(self.counts))
 
     @property
     def samples(self) -> int:
@@ -68,10 +81,12 @@ class Plan:
     @property
     def images_per_shard(self) -> int:
         """Images in a chunk of ``images/``: those of one shard, or 1 where shards share images."""
-        return max(1, self.patches_per_shard // self.per_image)
+        return 1 if self.counts else max(1, self.patches_per_shard // self.per_image)
 
     def patches_of_image(self, image: int) -> int:
         """Return how many patches an image gives."""
+        if self.counts:
+            return self.counts[image]
         return min(self.per_image, self.patches - image * self.per_image)
 
     def patches_of(self, shard: int) -> range:
@@ -84,11 +99,24 @@ class Plan:
         patches = self.patches_of(shard)
         out, at = [], patches.start
         while at < patches.stop:
-            image, first = divmod(at, self.per_image)
-            count = min(self.per_image - first, patches.stop - at)
+            image, first = self._place(at)
+            count = min(self.patches_of_image(image) - first, patches.stop - at)
             out.append(Piece(image, first, count))
             at += count
         return out
+
+    def _place(self, patch: int) -> tuple[int, int]:
+        """Return the image of a patch, and its number there."""
+        if not self.counts:
+            return divmod(patch, self.per_image)
+        ends = _ends(self.counts)
+        image = bisect.bisect_right(ends, patch)
+        return image, patch - (ends[image - 1] if image else 0)
+
+
+@lru_cache(maxsize=8)
+def _ends(counts: tuple[int, ...]) -> tuple[int, ...]:
+    return tuple(accumulate(counts))
 
 
 def selection(
@@ -175,3 +203,15 @@ def make(
         # Shards of equal length; the last one of an image may hold the first patches of the next.
         per_shard = math.ceil(per_image / math.ceil(per_image / fit))
     return Plan(images, per_image, patches, recipe.draws, min(per_shard, images * per_image))
+
+
+def of_counts(
+    recipe: Recipe, counts: Sequence[int], bytes_per_patch: int, shard_bytes: int
+) -> Plan:
+    """Plan a corpus whose images give so many patches each; parameters as :func:`make`."""
+    images, most, patches = len(counts), max(counts), sum(counts)
+    _check_keys(images, most)
+    if min(counts) == most:
+        return make(recipe, images, most, patches, bytes_per_patch, shard_bytes)
+    fit = min(max(1, shard_bytes // bytes_per_patch), patches)
+    return Plan(images, most, patches, recipe.draws, fit, tuple(counts))

@@ -1,6 +1,7 @@
 """From a recipe to a job: names looked up, everything checked before a byte is written."""
 
 import hashlib
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
@@ -11,12 +12,12 @@ import numpy.typing as npt
 
 from catalogs import cameras, sources
 from catalogs.camera import Camera
-from catalogs.sources import ImageRef, Source
+from catalogs.sources import ImageRef, PairRef, Source
 from noisegen.errors import CorpusMismatchError, InputError, MissingDataError
 from noisegen.sensor import BodyFigures
 from noisegen.sensor import models as noise_models
 from noisegen.sensor.body import TERMS
-from pipelines import dark_folder, neca, picture, unprocessing
+from pipelines import dark_folder, ingest, neca, picture, unprocessing
 from pipelines import plan as plans
 from pipelines.corpus import Corpus
 from pipelines.develop import Developer, Sensor
@@ -25,7 +26,7 @@ from pipelines.neca import NecaDeveloper
 from pipelines.picture import AnyDeveloper
 from pipelines.plan import Plan
 from pipelines.recipe import Recipe
-from pipelines.schema import bytes_per_patch
+from pipelines.schema import SPLITS, bytes_per_patch
 from pipelines.tables.body import Body
 from pipelines.tables.source_noise import SourceNoise
 
@@ -56,6 +57,8 @@ def resolve(
     NoisegenError
         If a name is unknown or the camera cannot give what is asked for.
     """
+    if recipe.is_real:
+        return _resolve_real(recipe)
     recipe = dark_folder.with_frames(picture.with_noise_file(recipe), dark_frames)
     return neca.with_weights(_with_camera(recipe), neca_weights)
 
@@ -109,6 +112,12 @@ def _with_camera(recipe: Recipe) -> Recipe:
     _check_body(recipe, camera)
     dark_folder.check(recipe, camera, model, body(recipe, camera))
     return recipe.model_copy(update={**changes, "noise": model})
+
+
+def _resolve_real(recipe: Recipe) -> Recipe:
+    """Return the recipe of real pairs with the step of its windows named."""
+    sources.check_pairs(recipe.source)
+    return recipe.model_copy(update={"stride": recipe.stride or recipe.patch})
 
 
 def _policy(recipe: Recipe, camera: Camera | None) -> dict[str, SourceNoise]:
@@ -239,6 +248,8 @@ def layout(
     neca_weights
         Folder or file of NeCA's networks, where it draws with some.
     """
+    if recipe.is_real:
+        return _real_layout(recipe, root, shard_mb)
     entry = sources.entry(recipe.source)
     camera = target(recipe)
     made = developer(recipe, camera)
@@ -264,6 +275,16 @@ def layout(
     return Layout(plan, camera, made, source, listed)
 
 
+def _real_layout(recipe: Recipe, root: str | None, shard_mb: int) -> Layout:
+    """Plan a corpus of real pairs: their sizes say how many windows each gives."""
+    made = developer(recipe, None)
+    source = sources.open_pairs(recipe.source, root, **recipe.source_options)
+    refs = source.pairs()
+    counts = ingest.counts(recipe, source, refs)
+    plan = plans.of_counts(recipe, counts, bytes_per_patch(made), shard_mb << 20)
+    return Layout(plan, None, made, source, refs)
+
+
 def new_job(
     recipe: Recipe,
     root: str | None,
@@ -287,6 +308,10 @@ def job_of(
     """Return the job that makes, or made, an existing corpus."""
     recipe = corpus.recipe
     names = corpus.images
+    if recipe.is_real:
+        pairs = sources.open_pairs(recipe.source, root, **recipe.source_options)
+        found = ingest.found_again(pairs, names.names, names.scenes)
+        return Job(recipe, corpus.plan, pairs, tuple(found), None, corpus.developer)
     source = (
         _generated(recipe, root, corpus.plan.images)
         if not sources.entry(recipe.source).needs_root
@@ -322,6 +347,15 @@ def opened(
             f"{path}: overwritten with another recipe while it was being made"
         )
     return corpus, job_of(corpus, root, dark_frames, neca_weights)
+
+
+def splits_of(refs: Sequence[ImageRef]) -> npt.NDArray[np.uint8]:
+    """Return the split of each image: the published one, or that of its scene's hash."""
+    found = splits([ref.scene for ref in refs])
+    for number, ref in enumerate(refs):
+        if isinstance(ref, PairRef) and ref.shot.split:
+            found[number] = SPLITS.index(ref.shot.split)
+    return found
 
 
 def splits(scenes: list[str]) -> npt.NDArray[np.uint8]:

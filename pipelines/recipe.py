@@ -39,6 +39,15 @@ PICTURE_KEYS = frozenset(
 )
 """Keys that mean something where noise is drawn on the rendered picture."""
 
+REAL = "real"
+"""Noise of pairs that a camera took: none is drawn."""
+
+REAL_KEYS = frozenset(
+    {"schema_version", "preset", "source", "source_options", "camera", "noise", "bits", "patch"}
+    | {"stride", "seed"}
+)
+"""Keys that mean something for real pairs."""
+
 Stage = Literal["srgb", "linear", "raw", "both"]
 
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
@@ -80,7 +89,7 @@ class Recipe(Table):
     noise: str | None = Field(
         None,
         description="Noise model, or the TOML file of one that was fitted to pairs (noisegen fit); "
-        "none: the camera's own.",
+        "none: the camera's own; 'real': that of the source's pairs (noisegen ingest).",
     )
     noise_file: str | None = Field(
         None, description="Text of the TOML file of noise that is drawn on the rendered picture."
@@ -109,6 +118,10 @@ class Recipe(Table):
         1, description="Virtual bodies of the camera, of which each image is taken with one."
     )
     patch: int = Field(128, description="Height and width of a sample in pixels, even.")
+    stride: Annotated[int, Field(ge=1, le=8192)] | None = Field(
+        None,
+        description="Step between the windows of real pairs, in pixels; none: patch.",
+    )
     per_image: Annotated[int, Field(ge=1, lt=1 << 32)] | None = Field(
         None, description="Patches an image; none: the source's default, or what count asks for."
     )
@@ -202,23 +215,37 @@ class Recipe(Table):
         self.finish.check_stage(self.stage, self.bits, self.border)
         if self.camera_file is not None and self.camera == "as-shot":
             raise ValueError("camera: 'as-shot' reads each file's own figures; give no camera_file")
-        if self.on_picture:
-            self._check_picture()
+        if self.is_real:
+            self._check_keys(
+                REAL_KEYS, "real pairs are stored as they are, at stage 'srgb' (noisegen ingest)"
+            )
+            if self.camera != "as-shot":
+                raise ValueError(
+                    "camera: real pairs are of the cameras that took them; give camera = 'as-shot'"
+                )
+        elif self.stride is not None:
+            raise ValueError("stride: only real pairs are cut into windows; leave stride away")
+        elif self.on_picture:
+            what = f"noise {self.noise}" if self.noise in NOISES else "noise of a fitted file"
+            self._check_keys(
+                PICTURE_KEYS, f"{what} is drawn on the rendered picture, at stage 'srgb'"
+            )
         low, high = ends(self.tone)
         self.neca.check(self.noise, tone_is_drawn=low < high, lazy=self.lazy)
         return self
 
-    def _check_picture(self) -> None:
-        """Refuse what has no meaning where noise is drawn on the rendered picture."""
-        what = f"noise {self.noise}" if self.noise in NOISES else "noise of a fitted file"
+    def _check_keys(self, meant: frozenset[str], why: str) -> None:
+        """Refuse keys that have no meaning for what is made."""
         for name, field in Recipe.model_fields.items():
-            if name not in PICTURE_KEYS and getattr(self, name) != field.get_default(
+            if name not in meant and getattr(self, name) != field.get_default(
                 call_default_factory=True
             ):
-                raise ValueError(
-                    f"{name}: {what} is drawn on the rendered picture, at stage "
-                    f"'srgb'; leave {name} away"
-                )
+                raise ValueError(f"{name}: {why}; leave {name} away")
+
+    @property
+    def is_real(self) -> bool:
+        """Whether pairs are ingested that a camera took."""
+        return self.noise == REAL
 
     @property
     def on_picture(self) -> bool:

@@ -65,13 +65,7 @@ class RenderedFrame(Frame):
 
     def statistics(self, tiles: npt.NDArray[Any], halo: int) -> npt.NDArray[np.float64]:
         """Return mean, texture and clipped share of the pictures, as of their encoded values."""
-        core = tiles[:, halo : tiles.shape[1] - halo, halo : tiles.shape[2] - halo]
-        white = np.iinfo(tiles.dtype).max
-        x = core.astype(np.float32) / np.float32(white)
-        # Along rows and along columns there are equally many neighbours.
-        steps = [np.abs(np.diff(x, axis=axis)).mean((1, 2, 3), np.float64) for axis in (1, 2)]
-        mean = x.mean((1, 2, 3), np.float64)
-        return np.stack([mean, np.mean(steps, axis=0), (core == white).mean((1, 2, 3))])
+        return statistics(tiles[:, halo : tiles.shape[1] - halo, halo : tiles.shape[2] - halo])
 
 
 @dataclass(frozen=True)
@@ -141,6 +135,16 @@ class SourceFrame(RenderedFrame):
         """Return its green channel, thinned."""
         step = max(1, min(self.picture.shape[:2]) // 512)
         return self.picture[::step, ::step, 1].astype(np.float32)
+
+
+def statistics(pictures: npt.NDArray[Any]) -> npt.NDArray[np.float64]:
+    """Return (3, n) mean, texture and clipped share of n pictures, as of their encoded values."""
+    white = np.iinfo(pictures.dtype).max
+    x = pictures.astype(np.float32) / np.float32(white)
+    # Along rows and along columns there are equally many neighbours.
+    steps = [np.abs(np.diff(x, axis=axis)).mean((1, 2, 3), np.float64) for axis in (1, 2)]
+    mean = x.mean((1, 2, 3), np.float64)
+    return np.stack([mean, np.mean(steps, axis=0), (pictures == white).mean((1, 2, 3))])
 
 
 def at_depth(picture: npt.NDArray[Any], bits: Literal[8, 16]) -> npt.NDArray[Any]:

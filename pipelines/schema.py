@@ -1,6 +1,7 @@
 """The arrays of a corpus: names, shapes, shards, dimensions and units."""
 
 import math
+from collections.abc import Mapping
 from dataclasses import replace
 from functools import lru_cache
 
@@ -67,12 +68,19 @@ def metadata_specs(plan: Plan, shading_bytes: int) -> dict[str, ArraySpec]:
     return {spec.name: spec for spec in specs}
 
 
-def name_specs(plan: Plan, name_bytes: int, scene_bytes: int) -> tuple[ArraySpec, ...]:
-    """Return the arrays of what is known of the images before any is read."""
+def name_specs(plan: Plan, widths: Mapping[str, int]) -> tuple[ArraySpec, ...]:
+    """Return the arrays of what is known of the images before any is read.
+
+    ``widths`` are the bytes of each text that there is.
+    """
     every = plan.images
+    texts = {
+        "name": "name in the source, UTF-8",
+        "scene": "scene that it shows, UTF-8",
+        "camera": "camera that took it, UTF-8; empty: not known",
+    }
     return (
-        _image_spec(plan, "name", "uint8", name_bytes, every, "name in the source, UTF-8"),
-        _image_spec(plan, "scene", "uint8", scene_bytes, every, "scene that it shows, UTF-8"),
+        *(_image_spec(plan, n, "uint8", widths[n], every, texts[n]) for n in widths),
         _image_spec(plan, "split", "uint8", 0, every, f"split of the scene: {', '.join(SPLITS)}"),
     )
 

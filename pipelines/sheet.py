@@ -98,18 +98,18 @@ def views(corpus: Corpus, number: int) -> Views:
     """Return a sample's clean and noisy picture and their difference."""
     sample = corpus[number]
     row = sample.row
-    dark = float(row["exposure_ratio"]) != 1
+    dark = not corpus.recipe.is_real and float(row["exposure_ratio"]) != 1
     clean = expected(corpus, number, sample) if dark else sample.arrays["clean"]
     shown, noisy = (_visible(corpus, sample, array) for array in (clean, sample.arrays["noisy"]))
     difference = (noisy.astype(np.int16) - shown) * AMPLIFICATION + 128
     if corpus.recipe.on_picture:
-        strength = f"strength {row['strength']:.2f}"
+        strength = f", strength {row['strength']:.2f}"
     elif np.isfinite(row["iso"]):
-        strength = f"ISO {row['iso']:.0f}"
+        strength = f", ISO {row['iso']:.0f}"
     else:
-        strength = f"K {row['gain']:.3g} DN/e-"
-    ratio = f", 1/{row['exposure_ratio']:.0f} light" if row["exposure_ratio"] != 1 else ""
-    label = f"{number}: {corpus.images.names[int(row['image'])]}, {strength}{ratio}"
+        strength = "" if corpus.recipe.is_real else f", K {row['gain']:.3g} DN/e-"
+    ratio = f", 1/{row['exposure_ratio']:.0f} light" if dark else ""
+    label = f"{number}: {corpus.images.names[int(row['image'])]}{strength}{ratio}"
     titles = ("clean / ratio" if dark else "clean", "noisy", f"difference x {AMPLIFICATION}")
     pictures = (shown, noisy, np.clip(difference, 0, 255).astype(np.uint8))
     return Views(label, tuple(zip(titles, pictures, strict=True)))
@@ -160,8 +160,10 @@ def _plot(corpus: Corpus, curves: list[Curve], width: int) -> Picture:
             color = _COLORS[curve.name]
             there = np.isfinite(curve.level)
             level, model, measured = (v[there] for v in (curve.level, curve.model, curve.measured))
-            axes.plot(level, model, color=color, lw=1.2, label=f"{curve.name}, model")
-            label = f"{curve.name}, measured: variance x {curve.ratio:.3f}"
+            if curve.has_model:
+                axes.plot(level, model, color=color, lw=1.2, label=f"{curve.name}, model")
+            label = f"{curve.name}, measured"
+            label += f": variance x {curve.ratio:.3f}" if curve.has_model else ""
             axes.plot(level, measured, "o", color=color, ms=3.5, label=label)
         axes.set_xlabel(f"level of the noiseless picture ({unit})")
         axes.set_ylabel(f"standard deviation ({unit})")

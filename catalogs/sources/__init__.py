@@ -12,7 +12,19 @@ import os
 from pathlib import Path
 from typing import Any
 
-from catalogs.sources import bsds, deadleaves, div2k, fivek, folder, kodak
+from catalogs.sources import (
+    bsds,
+    cc,
+    deadleaves,
+    div2k,
+    fivek,
+    folder,
+    kodak,
+    pair_folder,
+    polyu,
+    renoir,
+    sidd,
+)
 from catalogs.sources.base import (
     GUIDE_CHANNELS,
     Check,
@@ -23,7 +35,9 @@ from catalogs.sources.base import (
     SourceEntry,
     SourceImage,
     SplitCheck,
+    Windows,
 )
+from catalogs.sources.pair_set import PairRef, PairSource, Shot, SourcePair
 from catalogs.sources.roots import Root
 from noisegen import plugins
 from noisegen.errors import InputError, MissingDataError, NoisegenError, UnknownNameError
@@ -37,17 +51,24 @@ __all__ = [
     "Guide",
     "ImageRef",
     "Option",
+    "PairRef",
+    "PairSource",
     "Root",
+    "Shot",
     "Source",
     "SourceEntry",
     "SourceImage",
+    "SourcePair",
     "SplitCheck",
+    "Windows",
     "check",
+    "check_pairs",
     "default_root",
     "entries",
     "entry",
     "names",
     "open",
+    "open_pairs",
 ]
 
 GROUP = "noisegen.sources"
@@ -57,7 +78,12 @@ ROOTS_VARIABLE = "NOISEGEN_SOURCES"
 """Environment variable naming the folder that holds the sources' folders, each by its name."""
 
 _OWN: dict[str, SourceEntry] = {
-    module.ENTRY.name: module.ENTRY for module in (deadleaves, folder, fivek, div2k, bsds, kodak)
+    page.name: page
+    for page in (
+        *(module.ENTRY for module in (deadleaves, folder, fivek, div2k, bsds, kodak)),
+        *(module.ENTRY for module in (pair_folder, polyu, cc, renoir, sidd)),
+        sidd.CROPS,
+    )
 }
 
 
@@ -150,6 +176,36 @@ def open(  # noqa: A001
     return page.open(_find(page, root), options, guide)
 
 
+def open_pairs(name: str, root: str | os.PathLike[str] | None = None, **options: Any) -> PairSource:
+    """Open a set of noisy/clean pairs by name; parameters and errors as :func:`open`.
+
+    Raises
+    ------
+    InputError
+        If the source has clean pictures only.
+    """
+    check_pairs(name)
+    found: Any = open(name, root, **options)
+    return found  # type: ignore[no-any-return]
+
+
+def check_pairs(name: str) -> Windows:
+    """Return how a set's pairs are cut unless the user says otherwise.
+
+    Raises
+    ------
+    InputError
+        If the source has clean pictures only.
+    """
+    page = entry(name)
+    if page.windows is None:
+        pairs = ", ".join(n for n in _OWN if _OWN[n].windows)
+        raise InputError(
+            f"source '{name}' has clean pictures only; sets of pairs are {pairs} (noisegen sources)"
+        )
+    return page.windows
+
+
 def check(name: str, root: str | os.PathLike[str] | None = None, limit: int | None = None) -> Check:
     """Look at what lies under a source's root.
 
@@ -166,8 +222,12 @@ def check(name: str, root: str | os.PathLike[str] | None = None, limit: int | No
         Counts for each split, and what could not be read.
     """
     page = entry(name)
-    source = open(name, root)
-    images = source.images()
+    source: Any = open(name, root)
+    images, read = (
+        (source.images(), source.read)
+        if page.windows is None
+        else (source.pairs(), source.read_pair)
+    )
     splits = [SplitCheck(s, _count(page, root, s), n) for s, n in page.expected.items()]
     if not splits:
         splits.append(SplitCheck("all", len(images), None))
@@ -176,7 +236,7 @@ def check(name: str, root: str | os.PathLike[str] | None = None, limit: int | No
     unreadable = []
     for ref in opened:
         try:
-            source.read(ref)
+            read(ref)
         except NoisegenError as error:
             unreadable.append(str(error))
     return Check(tuple(splits), len(opened), tuple(unreadable), source.skipped)
@@ -185,7 +245,8 @@ def check(name: str, root: str | os.PathLike[str] | None = None, limit: int | No
 def _count(page: SourceEntry, root: str | os.PathLike[str] | None, split: str) -> int:
     options: dict[str, Any] = {"split": split} if "split" in page.options else {}
     try:
-        return len(open(page.name, root, **options).images())
+        source: Any = open(page.name, root, **options)
+        return len(source.images() if page.windows is None else source.pairs())
     except MissingDataError:
         return 0
 

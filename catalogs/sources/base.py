@@ -6,7 +6,7 @@ is a small picklable value, and reading the same image twice gives the same pixe
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Literal, Protocol
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -184,6 +184,16 @@ class Check:
     skipped: tuple[str, ...]
 
 
+class Windows(NamedTuple):
+    """How pictures of any size are cut into windows unless the user says otherwise, in pixels.
+
+    They begin every `stride` pixels, and the last one ends with the picture.
+    """
+
+    patch: int
+    stride: int
+
+
 @dataclass(frozen=True)
 class SourceEntry:
     """A source's page in the catalogue.
@@ -208,6 +218,9 @@ class SourceEntry:
         Guides that it can give; ``make`` then takes one of them, or None, as ``guide``.
     guide
         The one that it gives unless told otherwise.
+    windows
+        How its pairs are cut, where the source is a set of noisy/clean pairs; `make` then returns a
+        :class:`catalogs.sources.pair_set.PairSource`. None for clean pictures.
     """
 
     name: str
@@ -223,6 +236,7 @@ class SourceEntry:
     expected: Mapping[str, int] = field(default_factory=dict)
     guides: tuple[Guide, ...] = ()
     guide: Guide | None = None
+    windows: Windows | None = None
 
     def check_guide(self, guide: Guide | None) -> None:
         """Refuse a guide that the source does not give.

@@ -118,6 +118,11 @@ def open_corpus(corpus: Corpus, names: tuple[str, ...], *, renoise: bool = False
             f"{where}: it has no '{missing[0]}', only {', '.join(corpus.names)}; make a corpus "
             "that has it"
         )
+    if renoise and recipe.is_real:
+        raise InputError(
+            f"{where}: its noise is that of real pairs, which nothing draws anew; leave --renoise "
+            "away"
+        )
     if renoise and not (recipe.lazy or recipe.on_picture or recipe.stage in ("raw", "both")):
         raise InputError(
             f"{where}: stored {recipe.stage} pictures have no mosaic to draw noise on; make the "

@@ -15,6 +15,7 @@ from noisegen.errors import NoisegenError, UnknownNameError
 
 COMMANDS = {
     "synthesize": "noisegen.cli.synthesize:command",
+    "ingest": "noisegen.cli.ingest:command",
     "status": "noisegen.cli.corpus:status",
     "verify": "noisegen.cli.corpus:verify",
     "digest": "noisegen.cli.corpus:digest",

@@ -31,5 +31,5 @@ def command(store: str, out: str) -> None:
 
         curves = contact_sheet(corpus, out)
     for curve in curves:
-        click.echo(f"{curve.name}: measured variance is {curve.ratio:.3f} of the model's")
+        click.echo(curve.text())
     click.echo(f"wrote {out}")

@@ -46,7 +46,9 @@ def command(ctx: click.Context, name: str | None, root: str | None, everything: 
         click.echo(f"\nTo check a folder: noisegen sources {name} --root DIR")
         return
     checked = sources.check(name, root, None if everything else 32)
-    _report(checked, where if page.needs_root else None)
+    _report(
+        checked, where if page.needs_root else None, "images" if page.windows is None else "pairs"
+    )
     if checked.unreadable:
         ctx.exit(1)
 
@@ -63,20 +65,24 @@ def _show(page: "SourceEntry") -> None:
     if page.guides:
         always = f" [default: {page.guide}]" if page.guide else ""
         lines.append(("guide", f"{' or '.join(page.guides)} (--guide){always}"))
+    if page.windows is not None:
+        patch, stride = page.windows
+        ingested = f"of {patch} pixels, every {stride}, by `noisegen ingest {page.name}`"
+        lines.append(("windows", ingested))
     for key, option in page.options.items():
         choices = f": {', '.join(option.choices)}" if option.choices else ""
         lines.append((key, f"{option.text}{choices} [default: {option.default}]"))
     facts.show(lines)
 
 
-def _report(checked: "Check", where: str | None) -> None:
+def _report(checked: "Check", where: str | None, what: str) -> None:
     click.echo(f"\n{where}:" if where is not None else "")
     for split in checked.splits:
         expected = "" if split.expected is None else f" of {split.expected}"
         short = "" if split.expected is None else split.expected - split.found
         missing = f", {short} missing" if short else ""
-        click.echo(f"  {split.name:12}{split.found}{expected} images{missing}")
-    click.echo(f"  {'read':12}{checked.opened} images, {len(checked.unreadable)} not readable")
+        click.echo(f"  {split.name:12}{split.found}{expected} {what}{missing}")
+    click.echo(f"  {'read':12}{checked.opened} {what}, {len(checked.unreadable)} not readable")
     for line in checked.unreadable:
         click.echo(f"  not readable: {line}")
     for line in checked.skipped:

@@ -5,7 +5,8 @@ from typing import Any
 
 import click
 
-from noisegen.cli.options import ASSIGNMENT, PART, RANGE, SETTING, RangeType
+from noisegen.cli.options import ASSIGNMENT, RANGE, SETTING, RangeType
+from noisegen.cli.running import make, run_options
 
 RUN_OPTIONS = (
     "out", "recipe_file", "settings", "root", "dark_frames", "neca_weights", "workers", "scheduler",
@@ -160,38 +161,8 @@ RUN_OPTIONS = (
     "--amplify/--dark", default=None, help="Multiply the dark input back after the noise."
 )
 @click.option("--seed", type=int, help="Seed of every draw.  [default: 0]")
-@click.option(
-    "--workers",
-    type=click.IntRange(0),
-    default=0,
-    metavar="N",
-    help="Local Dask processes; 0 works in this process.",
-)
-@click.option("--scheduler", metavar="ADDRESS", help="Dask scheduler to use.")
-@click.option(
-    "--cluster",
-    type=click.Path(),
-    metavar="FILE.toml",
-    help="Dask cluster to start: class and arguments.",
-)
-@click.option("--parts", type=PART, help="Make part I of N of the store (job arrays).")
-@click.option(
-    "--max-bad",
-    type=click.FloatRange(0, 1),
-    default=0.01,
-    show_default=True,
-    help="Share of the images that may be unusable.",
-)
-@click.option(
-    "--shard-mb",
-    type=click.IntRange(1, 2048),
-    default=128,
-    show_default=True,
-    help="Pixels of a shard in MB, of a new store.",
-)
-@click.option("--overwrite", is_flag=True, help="Replace a corpus made by another recipe.")
-@click.option("--dry-run", is_flag=True, help="Say what would be made, and how large it is.")
-def command(**options: Any) -> None:  # fmt: skip
+@run_options
+def command(**options: Any) -> None:
     """Make a corpus of noisy/clean samples.
 
     Without options but --out: 256 patches of dead leaves with the noise of a Google Pixel. The
@@ -202,31 +173,7 @@ def command(**options: Any) -> None:  # fmt: skip
     noisegen synthesize --source fivek --root /data/fivek --camera GP --out data.zarr
     noisegen synthesize --source folder --root raws --camera as-shot --stage raw --out raw.zarr
     """
-    from noisegen.cli.progress import progress, report
-    from pipelines import run
-    from pipelines.execution import executor
-
-    recipe = _recipe(options)
-    roots = {name: options[name] for name in ("root", "dark_frames", "neca_weights")}
-    if options["dry_run"]:
-        click.echo(run.dry_run(recipe, **roots, shard_mb=options["shard_mb"]).text())
-        return
-    with (
-        executor(options["workers"], options["scheduler"], options["cluster"]) as client,
-        progress(client) as on_shard,
-    ):
-        summary = run.synthesize(
-            recipe,
-            options["out"],
-            client,
-            **roots,
-            part=options["parts"] or (1, 1),
-            max_bad=options["max_bad"],
-            overwrite=options["overwrite"],
-            shard_mb=options["shard_mb"],
-            on_shard=on_shard,
-        )
-    report(summary)
+    make(_recipe(options), options)
 
 
 def _recipe(options: dict[str, Any]) -> Any:

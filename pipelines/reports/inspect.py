@@ -147,7 +147,9 @@ def _curve_figure(corpus: Corpus, curves: list[Curve]) -> Markup:
         for axes, curve in zip(figure.subplots(1, len(curves), sharey=True), curves, strict=True):
             there = np.isfinite(curve.level)
             color = page.CHANNEL_COLORS[curve.name]
-            axes.plot(curve.level[there], curve.model[there], color=page.INK, lw=1, label="model")
+            if curve.has_model:
+                predicted = curve.model[there]
+                axes.plot(curve.level[there], predicted, color=page.INK, lw=1, label="model")
             axes.plot(
                 curve.level[there],
                 curve.measured[there],
@@ -156,7 +158,7 @@ def _curve_figure(corpus: Corpus, curves: list[Curve]) -> Markup:
                 ms=3.5,
                 label="measured",
             )
-            axes.set_title(f"{curve.name}: variance × {curve.ratio:.3f}")
+            axes.set_title(curve.title)
             axes.set_xlabel(f"level ({unit})")
             axes.legend()
         figure.axes[0].set_ylim(bottom=0)

@@ -16,6 +16,7 @@ from noisegen import plugins
 from noisegen.errors import MissingDataError, RecipeError, UnknownNameError
 
 OWN = ["deadleaves", "folder", "fivek", "div2k", "bsds", "kodak"]
+OWN += ["pairs", "polyu", "cc", "renoir", "sidd", "sidd-crops"]
 
 
 class Point:

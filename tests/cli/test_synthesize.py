@@ -10,6 +10,7 @@ from click.testing import CliRunner
 
 import pipelines
 from noisegen.cli import main, progress
+from noisegen.cli.ingest import command as ingest
 from noisegen.cli.synthesize import RUN_OPTIONS
 from noisegen.cli.synthesize import command as synthesize
 from noisegen.raw import write_dng
@@ -39,8 +40,10 @@ def run():
 def test_every_key_of_a_recipe_can_be_given_but_for_those_that_a_file_gives():
     """Keys of tables are given with --set."""
     options = {parameter.name for parameter in synthesize.params}
+    of_pairs = {parameter.name for parameter in ingest.params} & Recipe.model_fields.keys()
+    assert of_pairs - options == {"stride"}
     keys = {name for name, field in Recipe.model_fields.items() if not is_table(field.annotation)}
-    assert keys - options == {"schema_version", "camera_file", "noise_file"}
+    assert keys - options - of_pairs == {"schema_version", "camera_file", "noise_file"}
     # A folder of dark frames is no key, but what it holds is one of the same name.
     given = {*RUN_OPTIONS, "split", "select", "source_noise"} - {"dark_frames"}
     assert options - keys == given
@@ -74,7 +77,8 @@ def test_every_option_reaches_the_recipe(run, tmp_path):
     assert found == {
         "source": "deadleaves", "camera": "S6", "noise": "poisson-gaussian",
         "iso": (200.0, 800.0), "gain": None, "stage": "both", "bits": 16, "lazy": True,
-        "patch": 32, "per_image": 2, "count": 4, "draws": 2, "demosaic": "bilinear",
+        "patch": 32, "stride": None, "per_image": 2, "count": 4, "draws": 2, "guide": None,
+        "demosaic": "bilinear",
         "gamma": "rec709", "tone": (0.2, 0.5), "preset": "published",
         "border": "published", "clip": "published",
         "exposure_ratio": (2.0, 4.0), "amplify": True, "seed": 7,

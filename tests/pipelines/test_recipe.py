@@ -58,7 +58,10 @@ def test_every_field_changes_the_hash():
     assert len(hashes) == len(other) + 1
     networks = [Recipe(noise="neca-w", neca=table).sha256 for table in ({}, {"gain": 0.1})]
     assert len({*networks}) == 2
-    untested = set(Recipe.model_fields) - set(other) - {"schema_version", "amplify", "neca"}
+    real = {"source": "cc", "camera": "as-shot", "noise": "real"}
+    assert Recipe(**real).sha256 != Recipe(**real, stride=64).sha256
+    told = {"schema_version", "amplify", "neca", "stride"}
+    untested = set(Recipe.model_fields) - set(other) - told
     assert not untested
 
 
