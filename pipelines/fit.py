@@ -5,14 +5,10 @@ from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import Literal
 
-import numpy as np
-
 from noisegen.errors import InputError
 from noisegen.picture import Fit, Model, fit
 from noisegen.picture.parameters import Picture
-from pipelines import prepare
 from pipelines.pairs import Pairs
-from pipelines.schema import SPLITS
 
 Scenes = Literal["all", "train", "val", "test"] | tuple[int, int]
 """All scenes, those of a split, or part i of n: every n-th scene in sorted order from the i-th."""
@@ -28,19 +24,17 @@ def choose(pairs: Pairs, scenes: Scenes) -> Pairs:
     """
     if scenes == "all":
         return pairs
-    names = pairs.scenes
     if isinstance(scenes, tuple):
         part, parts = scenes
-        kept = names[part - 1 :: parts]
+        kept = pairs.of_scenes(pairs.scenes[part - 1 :: parts])
     else:
-        of_split = prepare.splits(list(names)) == SPLITS.index(scenes)
-        kept = tuple(np.array(names, object)[of_split])
-    if not kept:
+        kept = pairs.of_split(scenes)
+    if not len(kept):
         raise InputError(
-            f"{pairs.where}: none of its {len(names)} scenes is in {describe(scenes)}; choose "
-            "others with --scenes"
+            f"{pairs.where}: none of its {len(pairs.scenes)} scenes is in {describe(scenes)}; "
+            "choose others with --scenes"
         )
-    return pairs.of_scenes(kept)
+    return kept
 
 
 def fit_pairs(pairs: Pairs, model: Model) -> Fit:

@@ -18,7 +18,9 @@ from catalogs.sources.pair_folder import PairFolder
 from catalogs.sources.pair_set import is_picture
 from catalogs.sources.roots import Root
 from noisegen.errors import CorpusMismatchError, MissingDataError
+from pipelines import prepare
 from pipelines.corpus import Corpus
+from pipelines.schema import SPLITS
 
 Picture = pictures.Picture
 
@@ -49,11 +51,16 @@ class Pair:
 
 
 class Entry(NamedTuple):
-    """What is known of a pair before it is read."""
+    """What is known of a pair before it is read.
+
+    ``split`` is a place in ``pipelines.schema.SPLITS``: the one that its set publishes, or that of
+    the hash of its scene.
+    """
 
     name: str
     scene: str
     camera: str
+    split: int
 
 
 @dataclass(frozen=True)
@@ -99,7 +106,7 @@ class Pairs:
         """
         entry = self.entries[number]
         clean, noisy, *guide = self.load(self.places[number])
-        return Pair(*entry, clean, noisy, *guide)
+        return Pair(entry.name, entry.scene, entry.camera, clean, noisy, *guide)
 
     def __iter__(self) -> Iterator[Pair]:
         for number in range(len(self)):
@@ -113,6 +120,11 @@ class Pairs:
     def of_scenes(self, scenes: Collection[str]) -> "Pairs":
         """Return the pairs of some scenes."""
         return self.take([i for i, entry in enumerate(self.entries) if entry.scene in scenes])
+
+    def of_split(self, split: str) -> "Pairs":
+        """Return the pairs of one of ``pipelines.schema.SPLITS``."""
+        wanted = SPLITS.index(split)
+        return self.take([i for i, entry in enumerate(self.entries) if entry.split == wanted])
 
     def take(self, numbers: Collection[int]) -> "Pairs":
         """Return the pairs of some numbers."""
@@ -192,9 +204,8 @@ def _of_corpus(corpus: Corpus) -> Pairs:
     entries = []
     for number in valid:
         image = int(corpus.table[number]["image"])
-        entries.append(
-            Entry(f"{images.names[image]}:{number}", images.scenes[image], images.cameras[image])
-        )
+        name, split = f"{images.names[image]}:{number}", int(images.split[image])
+        entries.append(Entry(name, images.scenes[image], images.cameras[image], split))
 
     return Pairs(where, tuple(entries), _OfCorpus(corpus), tuple(valid), corpus=corpus)
 
@@ -202,5 +213,9 @@ def _of_corpus(corpus: Corpus) -> Pairs:
 def _of_folder(root: Root) -> Pairs:
     source = PairFolder(root.url)
     refs, skipped = source.listed()
-    entries = tuple(Entry(ref.name, ref.scene, ref.shot.camera) for ref in refs)
+    splits = prepare.splits_of(refs).tolist()
+    entries = tuple(
+        Entry(ref.name, ref.scene, ref.shot.camera, split)
+        for ref, split in zip(refs, splits, strict=True)
+    )
     return Pairs(root.url, entries, _OfFolder(source, refs), tuple(range(len(refs))), skipped)

@@ -6,6 +6,7 @@ from resource import RLIMIT_NOFILE, getrlimit
 from typing import Self
 
 import numpy as np
+import numpy.typing as npt
 
 from catalogs.sources import GUIDE_CHANNELS
 from denoisers.data.dataset import Arrays, Cut, Dataset, no_room
@@ -13,6 +14,7 @@ from denoisers.data.draws import Numbers
 from denoisers.data.turns import SWAPS, put, turns_of
 from noisegen.errors import MissingDataError
 from pipelines.corpus import Corpus
+from pipelines.schema import SPLITS
 from pipelines.store import SampleReader
 
 OPEN_SHARDS = max(8, min(256, getrlimit(RLIMIT_NOFILE)[0] // 16))
@@ -34,6 +36,19 @@ class CorpusData(Dataset):
             )
         scenes = corpus.images.scenes
         self.scenes = tuple(scenes[i] for i in corpus.table["image"][self.numbers].tolist())
+
+    @property
+    def splits(self) -> npt.NDArray[np.uint8]:
+        """Split of each sample as the corpus has it; a set of real pairs may publish its own."""
+        images = self.corpus.table["image"][self.numbers]
+        return np.asarray(self.corpus.images.split[images], np.uint8)
+
+    @property
+    def published_test(self) -> npt.NDArray[np.bool_]:
+        """Whether each sample is one that the corpus's set of pairs publishes for testing."""
+        splits = self.splits
+        published = bool((splits != super().splits).any())
+        return np.asarray((splits == SPLITS.index("test")) & published, np.bool_)
 
     @property
     def channels(self) -> int:

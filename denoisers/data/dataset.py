@@ -11,6 +11,7 @@ import numpy.typing as npt
 from denoisers.data.draws import Numbers, Uniforms
 from denoisers.data.turns import Turns
 from noisegen.errors import InputError
+from pipelines import prepare
 
 Arrays = dict[str, npt.NDArray[Any]]
 
@@ -82,6 +83,18 @@ class Dataset(ABC):
 
     def __len__(self) -> int:
         return len(self.scenes)
+
+    @property
+    def splits(self) -> npt.NDArray[np.uint8]:
+        """Split of each sample, a place in ``pipelines.schema.SPLITS``: the hash of its scene."""
+        names = sorted(set(self.scenes))
+        of_scene = dict(zip(names, prepare.splits(names).tolist(), strict=True))
+        return np.array([of_scene[scene] for scene in self.scenes], np.uint8)
+
+    @property
+    def published_test(self) -> npt.NDArray[np.bool_]:
+        """Whether each sample is one that its data set publishes for testing."""
+        return np.zeros(len(self), np.bool_)
 
     @property
     @abstractmethod

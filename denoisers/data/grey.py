@@ -25,6 +25,16 @@ class GreyData(Dataset):
         self.scenes, self.identity = colour.scenes, colour.identity
 
     @property
+    def splits(self) -> npt.NDArray[np.uint8]:
+        """See :attr:`Dataset.splits`."""
+        return self._colour.splits
+
+    @property
+    def published_test(self) -> npt.NDArray[np.bool_]:
+        """See :attr:`Dataset.published_test`."""
+        return self._colour.published_test
+
+    @property
     def channels(self) -> int:
         """One."""
         return 1

@@ -6,12 +6,12 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
+import numpy.typing as npt
 
 from denoisers.data.dataset import Dataset
 from denoisers.data.draws import Numbers, permutation
 from denoisers.data.turns import NONE, Turns
-from noisegen.errors import InputError
-from pipelines import prepare
+from noisegen.errors import InputError, MissingDataError
 from pipelines.schema import SPLITS
 
 
@@ -109,23 +109,32 @@ class Mixture:
     def held_out(self) -> "tuple[Mixture, Mixture | None]":
         """Return what is trained on, and the samples held out for validation.
 
-        Scenes go to train, val and test by the hash of their name, as in every corpus; only those
-        of ``train`` are trained on. Where scenes are so few that train or val has none, the last
-        one by its name is held out; of a single scene nothing is.
+        Samples are of train, val and test by the hash of their scene's name, as in every corpus,
+        or as the data set publishes; only those of ``train`` are trained on. Where samples are so
+        few that train or val has none, the last scene by its name is held out, of a single scene
+        nothing; but what a data set publishes for testing is never trained on.
         """
-        scenes = sorted({scene for data in self.datasets for scene in data.scenes})
-        split = dict(zip(scenes, prepare.splits(scenes).tolist(), strict=True))
-        train, val = ({s for s in scenes if SPLITS[split[s]] == n} for n in ("train", "val"))
-        if not (train and val):
-            val = set(scenes[1:][-1:])
-            train = set(scenes) - val
-        return self._of_scenes(train), self._of_scenes(val) if val else None
+        splits = [data.splits for data in self.datasets]
+        train, val = ([split == SPLITS.index(name) for split in splits] for name in SPLITS[:2])
+        if not (any(map(np.any, train)) and any(map(np.any, val))):
+            open_ = [~data.published_test for data in self.datasets]
+            if not any(map(np.any, open_)):
+                raise MissingDataError(
+                    f"{self.datasets[0].where}: all of its samples are published for testing; "
+                    "train on others"
+                )
+            scenes = [np.array(data.scenes, object) for data in self.datasets]
+            there = sorted({s for o, of in zip(open_, scenes, strict=True) for s in of[o]})
+            last = there[1:][-1:]
+            val = [o & np.isin(of, last) for o, of in zip(open_, scenes, strict=True)]
+            train = [o & ~v for o, v in zip(open_, val, strict=True)]
+        return self._of(train), self._of(val) if any(map(np.any, val)) else None
 
-    def _of_scenes(self, scenes: set[str]) -> "Mixture":
+    def _of(self, kept: Sequence[npt.NDArray[np.bool_]]) -> "Mixture":
+        """Return the mixture of some samples of each data set."""
         parts = []
-        for data, weight in zip(self.datasets, self.weights, strict=True):
-            samples = [i for i, scene in enumerate(data.scenes) if scene in scenes]
-            if samples:
-                parts.append((data.take(samples), weight))
+        for data, weight, samples in zip(self.datasets, self.weights, kept, strict=True):
+            if samples.any():
+                parts.append((data.take(np.flatnonzero(samples).tolist()), weight))
         datasets, weights = zip(*parts, strict=True)
         return Mixture(datasets, weights)

@@ -12,9 +12,7 @@ import numpy.typing as npt
 from catalogs.sources import GUIDE_CHANNELS
 from denoisers.protocols.base import Asked, Case, Cases, Protocol
 from noisegen.errors import CorpusMismatchError, InputError, MissingDataError
-from pipelines import prepare
 from pipelines.pairs import Pairs, open_pairs
-from pipelines.schema import SPLITS
 
 LAYOUT = (
     "X_real and X_mean, X_noisy and X_clean, NOISY_SRGB and GT_SRGB, or noisy/ and clean/; or a "
@@ -72,14 +70,12 @@ def opener(count: int | None = None, *, corpus: bool = False) -> Open:
 
 
 def _of_split(pairs: Pairs, split: str) -> Pairs:
-    """Return the pairs whose scene's hash falls into a split."""
-    scenes = list(pairs.scenes)
-    of_split = prepare.splits(scenes) == SPLITS.index(split)
-    kept = pairs.of_scenes({scene for scene, here in zip(scenes, of_split, strict=True) if here})
+    """Return the pairs of a split."""
+    kept = pairs.of_split(split)
     if not len(kept):
         raise MissingDataError(
-            f"{pairs.where}: none of its {len(scenes)} scenes is of split '{split}'; leave --split "
-            "away"
+            f"{pairs.where}: none of its {len(pairs.scenes)} scenes is of split '{split}'; leave "
+            "--split away"
         )
     return kept
 
