@@ -1,5 +1,7 @@
 """How large a network is, and how much it computes."""
 
+import copy
+
 import torch
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
@@ -22,13 +24,14 @@ def macs(network: nn.Module, *shapes: tuple[int, ...]) -> int:
     Parameters
     ----------
     network
-        On the meta device, where nothing is computed, or on any other.
+        On any device; a copy of it is counted on the meta device, where nothing is computed and
+        operators are the plain ones.
     shapes
         Of the inputs, (N, C, H, W).
     """
-    device = next(network.parameters()).device
+    plain = copy.deepcopy(network).to("meta")
     with torch.no_grad(), tallied() as told, FlopCounterMode(display=False) as counter:
-        network(*(torch.empty(shape, device=device) for shape in shapes))
+        plain(*(torch.empty(shape, device="meta") for shape in shapes))
     # torch counts the multiplication and the addition of each as two operations.
     operations: int = counter.get_total_flops()
     return operations // 2 + sum(told)

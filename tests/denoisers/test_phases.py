@@ -70,7 +70,10 @@ def test_all_phases_are_trained_in_turn(corpus, tmp_path):
     assert 'phases = ["decom", "denoise", "relight"]' in (tmp_path / "recipe.toml").read_text()
 
 
-@pytest.mark.parametrize("iteration", [1, 3, 5])
+@pytest.mark.parametrize(
+    "iteration",
+    [3, pytest.param(1, marks=pytest.mark.slow), pytest.param(5, marks=pytest.mark.slow)],
+)
 def test_a_run_goes_on_in_any_phase(iteration, corpus, tmp_path, whole):
     def told(progress):
         if progress.iteration == iteration:

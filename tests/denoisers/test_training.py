@@ -469,7 +469,14 @@ def test_two_ranks_train_as_one(corpus, tmp_path):
 # The command
 
 
-@pytest.mark.parametrize("name", presets.names())
+SIZED = [
+    pytest.param(name, marks=[] if name.endswith("-small") else pytest.mark.slow)
+    for name in presets.names()
+]
+"""Presets; a step of a network of published size takes seconds."""
+
+
+@pytest.mark.parametrize("name", SIZED)
 def test_every_preset_trains_a_step(name, corpus, raws, guided, photos, tmp_path):
     own = recipe.parse(presets.read(name))
     assert own.preset == name
