@@ -288,7 +288,7 @@ def test_bad_pairs_are_named(pairs, tmp_path):
             cv2.imwrite(path, cv2.imread(path)[:height])
 
     line = spoiled("sizes", lambda f: crop(f, 96, "mean"))
-    assert "canon_iso1600_1 are 112x104 and 112x96 pixels" in line
+    assert "canon_iso1600_1_mean.png are 112x104 and 112x96 pixels" in line
     line = spoiled("small", lambda f: crop(f, 90, "mean", "real"))
     assert "pair canon_iso1600_1 has 112x90 pixels, 96x96 or more are needed" in line
     line = spoiled("half", lambda f: (f / "canon_iso800_2_real.png").unlink())
