@@ -469,46 +469,6 @@ def test_two_ranks_train_as_one(corpus, tmp_path):
 # The command
 
 
-SIZED = [
-    pytest.param(name, marks=[] if name.endswith("-small") else pytest.mark.slow)
-    for name in presets.names()
-]
-"""Presets; a step of a network of published size takes seconds."""
-
-
-@pytest.mark.parametrize("name", SIZED)
-def test_every_preset_trains_a_step(name, corpus, raws, guided, photos, tmp_path):
-    own = recipe.parse(presets.read(name))
-    assert own.preset == name
-    page = denoisers.entry(own.model)
-    guides = page.guide_channels(page.check(own.options))
-    data = raws if own.mosaics else guided[guides] if guides else corpus
-    where = data.storage.url if own.awgn is None else str(photos)
-    # Of published size DualDn's files are 0.2 GB each.
-    more = ["--set", "options.width=8"] if own.mosaics and "small" not in name else []
-    if own.model == "dvn":
-        teacher = denoisers.create("dvn-recons", **own.options)
-        options = denoisers.entry("dvn-recons").check(own.options).model_dump()
-        card = cards.Card(model="dvn-recons", options=options)
-        cards.save(tmp_path / "t.safetensors", teacher, card)
-        more += ["--teacher", str(tmp_path / "t.safetensors")]
-    side = "32" if guides else "16"
-    done = CliRunner().invoke(
-        main,
-        [
-            "train", own.model, "--preset", name, "--data", where, "--iterations", "1",
-            "--batch", "2", "--patch", side, "--set", "validation.count=1",
-            "--set", f"validation.crop={side}", "--device", "cpu", "--workers", "0", *more,
-            "--out", str(tmp_path / "run"),
-        ],
-    )  # fmt: skip
-    assert done.exit_code == 0, done.output
-    _, card = cards.load(tmp_path / "run" / "last.safetensors")
-    assert card.model == own.model
-    if not own.mosaics:
-        assert card.options.get("channels", 3) == (1 if name == "adfnet-gray" else 3)
-
-
 def test_the_corpus_of_the_readmes_first_command_trains_adfnet(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     readme = Path(__file__).parents[2] / "README.md"
