@@ -104,6 +104,8 @@ class Run:
         recipe = self.recipe
         with joined(self.device) as (ranks, device), ExitStack() as stack:
             page = denoisers.entry(recipe.model)
+            if recipe.vgg is not None and not page.perceives:
+                raise RecipeError(f"vgg: the loss of {page.name} does not look through one")
             mixture, held_out = self._open(page)
             loader = Loader(
                 mixture,
@@ -121,14 +123,14 @@ class Run:
                     f"not {recipe.patch}; give --patch"
                 )
             state.model.learn_from(self._teacher(device))
+            if self.start is not None:
+                state.start(*open_weights(self.start), self.start)
             if ranks.first:
                 stack.enter_context(folders.held(self.folder))
                 folders.prepare(self.folder, self._written(mixture), overwrite=self.overwrite)
             ranks.wait()
             if (self.folder / "resume.pt").exists():
                 state.load(self.folder / "resume.pt")
-            elif self.start is not None:
-                state.start(*open_weights(self.start), self.start)
             loop = Loop(
                 recipe=recipe,
                 page=page,
@@ -157,8 +159,6 @@ class Run:
             return self._open_mosaics(page)
         if recipe.mosaics is not None:
             raise RecipeError(f"mosaics: {page.name} is trained on pictures")
-        if recipe.vgg is not None and not page.perceives:
-            raise RecipeError(f"vgg: the loss of {page.name} does not look through one")
         options = page.check(recipe.options)
         needed = dict.fromkeys(("clean", "noisy", *page.inputs))
         if recipe.awgn is not None:

@@ -12,7 +12,7 @@ from denoisers.training import recipe, schedules
 from denoisers.training.run import Run
 from denoisers.vgg import LAYERS
 from noisegen.cli import main
-from noisegen.errors import RecipeError, WeightsError
+from noisegen.errors import MissingDataError, RecipeError, WeightsError
 from noisegen.weights import read_safetensors
 
 SMALL = {
@@ -126,6 +126,11 @@ def test_bad_wishes_get_one_line(corpus, tmp_path):
         small(model="dncnn", options={}, phases=("decom",))
     with pytest.raises(RecipeError, match="vgg: the loss of dncnn does not look through one"):
         train(tmp_path / "a", corpus, model="dncnn", options={}, vgg="vgg16.pth")
+    with pytest.raises(RecipeError, match="vgg: the loss of dualdn does not look through one"):
+        train(tmp_path / "a", corpus, model="dualdn", options={}, vgg="vgg16.pth")
+    with pytest.raises(MissingDataError, match=r"there is no file .*gone\.safetensors"):
+        train(tmp_path / "a", corpus, str(tmp_path / "gone.safetensors"))
+    assert not (tmp_path / "a").exists(), "nothing is begun that cannot be trained"
     train(tmp_path / "b", corpus, phases=("decom",), iterations=1)
     with pytest.raises(WeightsError, match=r"holds a r2rnet .*'width': 2.*, not the network that"):
         train(tmp_path / "c", corpus, str(tmp_path / "b"), options={"width": 4})
