@@ -30,10 +30,14 @@ def of_camera(pairs: Pairs, camera: str) -> Pairs:
     pairs
         Their entries say the camera, where it is known.
     camera
-        Case does not matter.
+        Letters and digits alone matter, and not their case: ``canon-5d2`` is ``Canon5D2``.
     """
-    own = [i for i, e in enumerate(pairs.entries) if e.camera.lower() == camera.lower()]
+    own = [i for i, e in enumerate(pairs.entries) if _plain(e.camera) == _plain(camera)]
     return pairs.take(own) if own else pairs
+
+
+def _plain(name: str) -> str:
+    return re.sub(r"[^a-z0-9]", "", name.lower())
 
 
 def measured_gains(pairs: Pairs, patch: int, on_pair: Callable[[], None] = lambda: None) -> Gains:

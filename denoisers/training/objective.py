@@ -8,12 +8,10 @@ import torch
 from torch import Tensor
 
 from denoisers.data import Batch
+from denoisers.losses import charbonnier
 from denoisers.training.recipe import Training
 from noisegen.random import Stream, generator, torch_generator
 from pipelines.tables import ends
-
-CHARBONNIER = 1e-6
-"""ε² of the Charbonnier loss, of values from 0 to 1."""
 
 
 def on_device(batch: Batch, recipe: Training, device: torch.device) -> dict[str, Tensor]:
@@ -61,12 +59,12 @@ def losses(restored: Tensor, clean: Tensor, recipe: Training) -> Tensor:
     """Return the (n,) loss of each sample."""
     if recipe.clamp:
         restored = restored.clamp(0, 1)
+    if recipe.loss == "charbonnier":
+        return charbonnier(restored, clean)
     difference = (restored.float() - clean).flatten(1)
     if recipe.loss == "squares":
         return difference.square().sum(1) / 2
-    if recipe.loss == "l1":
-        return difference.abs().mean(1)
-    return (difference.square() + CHARBONNIER).sqrt().mean(1)
+    return difference.abs().mean(1)
 
 
 def to_float(array: npt.NDArray[Any], device: torch.device) -> Tensor:

@@ -272,6 +272,13 @@ def test_a_loss_that_is_no_number_names_its_batch(pairs, tmp_path):
     assert "lower lr or set clip" in line
 
 
+def test_a_camera_is_found_however_it_is_written(pairs):
+    of_both = open_pairs(str(pairs))
+    for name in ("canon", "Can-on", "CANON "):
+        assert {e.camera for e in camera_pairs.of_camera(of_both, name).entries} == {"canon"}
+    assert len(camera_pairs.of_camera(of_both, "canon-5d2")) == len(of_both)
+
+
 def test_bad_pairs_are_named(pairs, tmp_path):
     def spoiled(name, change):
         folder = tmp_path / name
