@@ -20,6 +20,8 @@ from catalogs.sources import (
     fivek,
     folder,
     kodak,
+    lol,
+    lsrw,
     pair_folder,
     polyu,
     renoir,
@@ -83,6 +85,7 @@ _OWN: dict[str, SourceEntry] = {
         *(module.ENTRY for module in (deadleaves, folder, fivek, div2k, bsds, kodak)),
         *(module.ENTRY for module in (pair_folder, polyu, cc, renoir, sidd)),
         sidd.CROPS,
+        *(module.ENTRY for module in (lsrw, lol)),
     )
 }
 
