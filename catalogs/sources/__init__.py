@@ -25,6 +25,7 @@ from catalogs.sources import (
     pair_folder,
     polyu,
     renoir,
+    rgbnir,
     sidd,
 )
 from catalogs.sources.base import (
@@ -85,7 +86,7 @@ _OWN: dict[str, SourceEntry] = {
         *(module.ENTRY for module in (deadleaves, folder, fivek, div2k, bsds, kodak)),
         *(module.ENTRY for module in (pair_folder, polyu, cc, renoir, sidd)),
         sidd.CROPS,
-        *(module.ENTRY for module in (lsrw, lol)),
+        *(module.ENTRY for module in (lsrw, lol, rgbnir)),
     )
 }
 
