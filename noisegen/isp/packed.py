@@ -9,6 +9,7 @@ Planes and pictures are packed as ``pixel_unshuffle`` does: channel 4 c + 2 dy +
 """
 
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from functools import lru_cache
 from typing import Literal
 
@@ -161,14 +162,28 @@ class _FixedConvolution(torch.autograd.Function):
     def forward(ctx: FunctionCtx, z: Tensor, kernel: Tensor, padding: int) -> Tensor:
         ctx.save_for_backward(kernel)
         ctx.padding = padding  # type: ignore[attr-defined]
-        return conv2d(z, kernel, padding=padding)
+        with _exact(z):
+            return conv2d(z, kernel, padding=padding)
 
     @staticmethod
     def backward(ctx: FunctionCtx, grad: Tensor) -> tuple[Tensor, None, None]:
         (kernel,) = ctx.saved_tensors  # type: ignore[attr-defined]
         transposed = kernel.transpose(0, 1).flip(2, 3).contiguous()
         padding = 2 - ctx.padding  # type: ignore[attr-defined]
-        return conv2d(grad.contiguous(), transposed, padding=padding), None, None
+        with _exact(grad):
+            return conv2d(grad.contiguous(), transposed, padding=padding), None, None
+
+
+def _exact(z: Tensor) -> AbstractContextManager[None]:
+    """Return a context in which cuDNN does not round to TF32, as it does if it is not told."""
+    if not z.is_cuda:
+        return nullcontext()
+    now = torch.backends.cudnn
+    flags: AbstractContextManager[None] = now.flags(
+        enabled=now.enabled, benchmark=now.benchmark, deterministic=now.deterministic,
+        allow_tf32=False,
+    )  # fmt: skip
+    return flags
 
 
 @lru_cache(maxsize=128)
