@@ -5,8 +5,9 @@ from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
+from torch.nn.functional import leaky_relu_
 
-from denoisers.r2rnet.layers import Replicate, in_strips, leaky
+from denoisers.r2rnet.layers import SLOPE, Replicate, in_strips, leaky
 
 
 class Parts(NamedTuple):
@@ -56,13 +57,15 @@ class Decom(nn.Module):
     ----------
     width
         Channels of the features; published: 64.
+    slope
+        Below 0, of the activation before the sigmoid; published: 0.01.
     """
 
     MODULES = 4
 
-    def __init__(self, width: int = 64) -> None:
+    def __init__(self, width: int = 64, slope: float = SLOPE) -> None:
         super().__init__()
-        self.width = width
+        self.width, self.slope = width, slope
         self.conv0 = Replicate(4, width)
         for number in range(self.MODULES):
             self.add_module(f"RM{number}", RM(width))
@@ -75,7 +78,7 @@ class Decom(nn.Module):
         x = leaky(self.conv0(torch.cat((brightest, picture), 1)))
         for number in range(self.MODULES):
             x = in_strips(partial(self._stage, number), x, 4, 4 * self.width)
-        parts = leaky(self.conv5(x)).sigmoid()
+        parts = leaky_relu_(self.conv5(x), self.slope).sigmoid()
         return Parts(parts[:, :3], parts[:, 3:])
 
     def _stage(self, number: int, x: Tensor) -> Tensor:

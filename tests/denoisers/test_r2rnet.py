@@ -59,6 +59,15 @@ def test_the_published_transform_looks_at_the_batch_and_agrees_on_one_picture():
         assert (published_net(batch) - ours(batch)).abs().max() > 1e-4
 
 
+def test_the_slope_below_one_half_is_the_published_one_unless_said_otherwise():
+    published_net, straight, batch = small(), small(slope=1.0), pictures()
+    with torch.no_grad():
+        x, y = (torch.cat(net.steps(batch).parts, 1).logit() for net in (straight, published_net))
+    assert 0.2 < (x < 0).float().mean() < 0.8, "both sides are there"
+    torch.testing.assert_close(y, torch.where(x < 0, 0.01 * x, x), rtol=1e-3, atol=2e-6)
+    assert PAGE.check({}) == PAGE.check({"slope": 0.01})
+
+
 def test_strips_are_the_whole(monkeypatch):
     net, batch = small(), pictures(height=64)
     with torch.no_grad():
@@ -132,5 +141,5 @@ def test_weights_of_the_whole_with_the_loss_network_beside_it():
     state = {f"module.{name}": t for name, t in small().state_dict().items()}
     state["module.vgg.conv1_1.bias"] = torch.zeros(64)
     net, card = published.load(state)
-    assert card.options == {"width": 4, "batch_transform": False}
+    assert card.options == {"width": 4, "batch_transform": False, "slope": 0.01}
     assert isinstance(net, R2RNet)
