@@ -4,6 +4,7 @@
 
     WORK/
         bench.json        what is measured: another bench in the same folder is refused
+        registered/       all pairs, their halves laid on each other, and shifts.json
         train/            the training pairs as files
         *.toml, *.zarr    fitted noise, matched recipes, corpora
         runs/ROW-SEED/    training runs, and psnr-SET.json of each set of pictures they ran on
@@ -27,6 +28,7 @@ import numpy.typing as npt
 from denoisers import card as cards
 from denoisers.inference.restorer import Restorer
 from denoisers.realnoise import filters, halves
+from denoisers.realnoise.register import Shifts, registered
 from denoisers.realnoise.rows import FIRST, REAL, WHITE, Makers, Row
 from denoisers.realnoise.scores import Score, scores
 from denoisers.realnoise.split import Split, split, thinned
@@ -55,6 +57,8 @@ class Results:
     ----------
     split
         What was trained and tested on.
+    shifts
+        By which the clean half of each pair was moved; empty where none was.
     rows
         The rows in the order of the table: name and title.
     facts
@@ -68,6 +72,7 @@ class Results:
     """
 
     split: Split
+    shifts: Shifts
     rows: dict[str, str]
     facts: dict[str, Mapping[str, Any]]
     psnrs: dict[str, dict[str, Floats]]
@@ -93,6 +98,8 @@ class Bench:
         Which camera is left out; see :func:`denoisers.realnoise.split.split`.
     per_scene
         Pairs of each scene that are used; none: all.
+    register
+        Whether halves are laid on each other before anything else, in training and in testing.
     preset
         Recipe of the physics rows.
     device
@@ -108,6 +115,7 @@ class Bench:
     watch: Watch
     camera: str | None = None
     per_scene: int | None = None
+    register: bool = True
     preset: str = "camera-jpeg"
     device: str = "auto"
 
@@ -123,6 +131,10 @@ class Bench:
         pairs = thinned(open_pairs(self.pairs), self.per_scene)
         parts = split(pairs, self.camera)
         self._claim(pairs, parts)
+        shifts: Shifts = {}
+        if self.register:
+            pairs, shifts = registered(pairs, self.work / "registered")
+            parts = split(pairs, self.camera)
         files = halves.write(parts.train, self.work / "train")
         self._check(files.side, parts)
         makers = Makers(parts.train, files, self.work, self.preset, self.training.seed)
@@ -149,7 +161,7 @@ class Bench:
         facts = {row.name: row.facts for row in rows if row.facts}
         facts[WHITE] = {**facts[WHITE], "tried": tried}
         seconds = time.process_time() - began
-        return Results(parts, titles, facts, psnrs, found, seconds)
+        return Results(parts, shifts, titles, facts, psnrs, found, seconds)
 
     def _claim(self, pairs: Pairs, parts: Split) -> None:
         """Take the work folder, or refuse one that another bench works in."""
@@ -160,6 +172,7 @@ class Bench:
             "pairs": [entry.name for entry in pairs.entries],
             "pictures_sha256": digest.hexdigest(),
             "camera": parts.camera,
+            "register": self.register,
             "preset": self.preset,
             "training": self.training.model_dump(mode="json", by_alias=True),
         }

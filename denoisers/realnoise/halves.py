@@ -57,8 +57,8 @@ def write(pairs: Pairs, folder: Path) -> Halves:
         if not folder.exists():
             shutil.rmtree(partial, ignore_errors=True)
             for pair in pairs:
-                _save(partial / "noisy" / f"{pair.name}.png", pair.noisy)
-                _save(partial / "clean" / f"{pair.name}.png", pair.clean)
+                save(partial / "noisy" / f"{pair.name}.png", pair.noisy)
+                save(partial / "clean" / f"{pair.name}.png", pair.clean)
             partial.rename(folder)
     except OSError as error:
         raise StorageError(f"cannot write {folder}: {error.strerror or error}") from None
@@ -69,7 +69,14 @@ def write(pairs: Pairs, folder: Path) -> Halves:
     return Halves(folder, whole, side, max(1, round(COVERED * area / side**2)))
 
 
-def _save(path: Path, picture: Picture) -> None:
+def save(path: Path, picture: Picture) -> None:
+    """Write a picture as PNG.
+
+    Raises
+    ------
+    StorageError
+        If it cannot be written.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
     rows: Any = np.ascontiguousarray(picture[..., ::-1])
     if not cv2.imwrite(str(path), rows):

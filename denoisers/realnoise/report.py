@@ -13,6 +13,8 @@ def data(bench: Bench, results: Results) -> dict[str, Any]:
         "pairs": split.train.where,
         "train": [entry.name for entry in split.train.entries],
         "camera_left_out": split.camera,
+        "registered": bench.register,
+        "shifts": {name: shift._asdict() for name, shift in results.shifts.items()},
         "seeds": bench.seeds,
         "preset": bench.preset,
         "training": bench.training.model_dump(mode="json", by_alias=True),

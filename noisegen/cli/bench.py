@@ -36,6 +36,13 @@ def command() -> None:
     help="Pairs of each scene that are used.  [default: all]",
 )
 @click.option(
+    "--register/--no-register",
+    default=True,
+    show_default=True,
+    help="Move each clean half onto its noisy one first, by parts of a pixel; 8 pixels are cut off "
+    "at each side.",
+)
+@click.option(
     "--preset",
     default="camera-jpeg",
     show_default=True,
@@ -102,6 +109,7 @@ def realnoise(**options: Any) -> None:
         _watch,
         camera=options["camera"],
         per_scene=options["per_scene"],
+        register=options["register"],
         preset=options["preset"],
         device=options["device"],
     )

@@ -9,12 +9,14 @@ from click.testing import CliRunner
 
 import pipelines
 from denoisers.realnoise import filters, levels
+from denoisers.realnoise.register import registered
 from denoisers.realnoise.scores import scores
 from denoisers.realnoise.split import split, thinned
 from denoisers.training.run import Run
 from noisegen.cli import main
 from noisegen.errors import InputError
 from noisegen.metrics import psnr
+from noisegen.registration import MARGIN
 from pipelines.pairs import open_pairs
 from pipelines.recipe import Recipe
 from pipelines.tables.finish import Finish
@@ -25,7 +27,7 @@ ROWS = [
 ]  # fmt: skip
 
 
-def picture(rng, size=48):
+def picture(rng, size=64):
     coarse = rng.integers(50, 206, (5, 5, 3), np.uint8)
     return cv2.resize(coarse, (size, size), interpolation=cv2.INTER_CUBIC)
 
@@ -66,6 +68,51 @@ def test_no_scene_is_on_two_sides(pairs):
     few = thinned(every, 1)
     assert few.scenes == every.scenes
     assert len(few) == len(every.scenes)
+
+
+@pytest.fixture(scope="module")
+def shifted(tmp_path_factory):
+    """Three pairs whose noisy halves lie 0.3 pixels below and 0.2 left of the clean ones."""
+    folder, rng = tmp_path_factory.mktemp("shifted"), np.random.default_rng(11)
+    for name in "abc":
+        fine = cv2.resize(rng.integers(20, 236, (40, 40, 3), np.uint8), (1280, 1280),
+                          interpolation=cv2.INTER_CUBIC)  # fmt: skip
+        clean, there = (cv2.resize(fine[y : y + 960, x : x + 960], (96, 96),
+                                   interpolation=cv2.INTER_AREA)
+                        for y, x in ((160, 160), (157, 162)))  # fmt: skip
+        noisy = (there + rng.normal(0, 5, there.shape)).clip(0, 255).round().astype(np.uint8)
+        cv2.imwrite(str(folder / f"{name}_clean.png"), clean)
+        cv2.imwrite(str(folder / f"{name}_noisy.png"), noisy)
+    return folder
+
+
+def test_halves_are_laid_on_each_other_and_noise_is_left(shifted, tmp_path):
+    before = open_pairs(shifted)
+    after, shifts = registered(before, tmp_path / "registered")
+    assert [entry.name for entry in after.entries] == list(shifts) == ["a", "b", "c"]
+    for shift in shifts.values():
+        np.testing.assert_allclose(shift[:2], (0.3, -0.2), atol=0.01 + 4 * shift.error)
+        assert shift.error < 0.02
+    inner = (slice(MARGIN, -MARGIN),) * 2
+    for own, pair in zip(before, after, strict=True):
+        np.testing.assert_array_equal(pair.noisy, own.noisy[inner])
+    # Noise of 5, rounded twice; unregistered, the shift stands in it.
+    strengths = np.array(list(levels.strengths(after).values()))
+    np.testing.assert_allclose(strengths, 5, rtol=0.06)
+    assert (np.array(list(levels.strengths(before).values())) > 8).all()
+    again, same = registered(before, tmp_path / "registered")
+    assert same == shifts
+    np.testing.assert_array_equal(again[1].clean, after[1].clean)
+
+
+def test_halves_far_apart_are_refused_by_name(shifted, tmp_path):
+    for half in ("clean", "noisy"):
+        path = str(tmp_path / f"far_{half}.png")
+        own = cv2.imread(str(shifted / f"a_{half}.png"))
+        cv2.imwrite(path, np.roll(own, 6, 0) if half == "noisy" else own)
+    with pytest.raises(InputError, match=r"pair far: the halves lie .* or give --no-register"):
+        registered(open_pairs(tmp_path), tmp_path / "out")
+    assert not (tmp_path / "out").exists()
 
 
 def test_scores_by_their_formulas():
@@ -159,6 +206,9 @@ def test_the_whole_bench(results):
     found = json.loads(out.read_text())
     assert found["camera_left_out"] == "B"
     assert len(found["train"]) == 6
+    assert found["registered"]
+    assert len(found["shifts"]) == 14
+    assert all(abs(shift["down"]) < 1 for shift in found["shifts"].values())
     assert set(found["tested"]) == {"scenes", "camera"}
     for tested in found["tested"].values():
         assert list(tested["rows"]) == ROWS
@@ -189,9 +239,10 @@ def test_the_same_command_finds_everything_there(pairs, results, monkeypatch):
     for one in (found, same):
         del one["cpu_seconds_of_this_call"]
     assert found == same
-    other = run(pairs, out, "--seed", "1")
-    assert other.exit_code == 2
-    assert "is the work of another bench" in other.output
+    for option in (["--seed", "1"], ["--no-register"]):
+        other = run(pairs, out, *option)
+        assert other.exit_code == 2
+        assert "is the work of another bench" in other.output
 
 
 def test_only_the_noise_differs(results):
