@@ -84,6 +84,25 @@ def pieces(job: Job, piece: Piece) -> Iterator[ImageFacts | Batch]:
         yield _batch(job, pair, rows[part])
 
 
+def check_scene(pair: SourcePair, what: str) -> None:
+    """Refuse halves that show different scenes.
+
+    Parameters
+    ----------
+    pair
+        The halves.
+    what
+        Names of their files, for the message.
+
+    Raises
+    ------
+    InputError
+        One line.
+    """
+    if not of_one_scene(pair.clean, pair.noisy):
+        raise InputError(f"{what} show different scenes; are the names of one half in order?")
+
+
 def of_one_scene(clean: npt.NDArray[Any], noisy: npt.NDArray[Any]) -> bool:
     """Tell whether two pictures may show one scene.
 
@@ -138,8 +157,7 @@ def _read(job: Job, ref: ImageRef) -> SourcePair:
         )
     if np.array_equal(pair.clean, pair.noisy):
         raise InputError(f"{what} are the same picture; replace one of them")
-    if not of_one_scene(pair.clean, pair.noisy):
-        raise InputError(f"{what} show different scenes; are the names of one half in order?")
+    check_scene(pair, what)
     return pair
 
 

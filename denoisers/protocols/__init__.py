@@ -40,6 +40,10 @@ _OWN = {
     "polyu": "denoisers.protocols.paired:POLYU",
     "cc": "denoisers.protocols.paired:CC",
     "pairs": "denoisers.protocols.paired:PAIRS",
+    "lsrw": "denoisers.protocols.low_light:LSRW",
+    "lol": "denoisers.protocols.low_light:LOL",
+    "lsrw-r2rnet": "denoisers.protocols.low_light:LSRW_R2RNET",
+    "lol-r2rnet": "denoisers.protocols.low_light:LOL_R2RNET",
     "corpus": "denoisers.protocols.paired:CORPUS",
 }
 """Protocol: module and attribute of its page."""

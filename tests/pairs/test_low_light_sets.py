@@ -1,15 +1,21 @@
 """LSRW and LOL: layouts, splits, cameras; corpora and tests made of them."""
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
+import torch
 
+import denoisers
 import pipelines
 from catalogs import sources
 from catalogs.sources import Shot
+from denoisers import card as cards
+from denoisers import protocols, published
+from noisegen import metrics
 
 from .conftest import picture, write
 
@@ -152,3 +158,91 @@ def test_a_folder_without_the_layout(refused, tmp_path: Path, dark) -> None:
     dark(tmp_path / "set/dark/1.png", tmp_path / "set/bright/1.png", 1)
     line = refused("ingest", "lsrw", "--root", tmp_path / "set", "--out", tmp_path / "x.zarr")
     assert "no pair (pictures there: 2); halves of one name lie in Huawei/low" in line
+
+
+# Tests on the sets
+
+
+@pytest.fixture(scope="module")
+def weights(tmp_path_factory) -> Path:
+    """A network that leaves pictures dark, but not as they are."""
+    path = tmp_path_factory.mktemp("net") / "a.safetensors"
+    net = denoisers.create("r2rnet", seed=2, width=2)
+    cards.save(path, net, cards.Card(model="r2rnet", options={"width": 2}, origin="a test"))
+    return path
+
+
+def evaluated(run, weights: Path, on: str, root: Path) -> tuple[dict, str]:
+    out = root.parent / f"of-{on}"
+    done = run("evaluate", weights, "--on", on, "--root", root, "--device", "cpu", "--out", out)
+    assert done.exit_code == 0, done.output
+    return json.loads((out / "results.json").read_text()), done.stderr
+
+
+def bright(weights: Path, low: Path) -> np.ndarray:
+    """What the network makes of a file, (H, W, 3) float32 in [0, 1]; sides are multiples of 8."""
+    net, _ = published.load(weights)
+    x = cv2.imread(str(low))[..., ::-1].astype(np.float32) / 255
+    with torch.no_grad():
+        y = net.eval()(torch.from_numpy(x.copy()).permute(2, 0, 1)[None])
+    return y[0].permute(1, 2, 0).clamp(0, 1).numpy()
+
+
+def test_lsrw_is_tested_by_camera_on_its_own_part(run, weights, lsrw: Path) -> None:
+    plain, told = evaluated(run, weights, "lsrw", lsrw)
+    assert "note: 4 pairs for training are left out" in told
+    assert "note: 2 of the set's 50 pairs are there" in told
+    assert {one["name"]: one["group"] for one in plain["scores"]} == {
+        "Eval/Huawei/1": HUAWEI, "Eval/Nikon/1": NIKON,
+    }  # fmt: skip
+    assert set(plain["groups"]) == {HUAWEI, NIKON}
+    script, _ = evaluated(run, weights, "lsrw-r2rnet", lsrw / "Eval")
+    for one, other, camera in zip(
+        plain["scores"], script["scores"], ("Huawei", "Nikon"), strict=True
+    ):
+        assert other["name"] == f"{camera}/1"
+        folder = lsrw / "Eval" / camera
+        high = cv2.imread(str(folder / "high/1.jpg"))[..., ::-1]
+        made = bright(weights, folder / "low/1.jpg")
+        rounded, cut = np.rint(made * 255).astype(np.uint8), (made * 255).astype(np.uint8)
+        for found, codes in ((one, rounded), (other, cut)):
+            assert found["psnr"] == pytest.approx(metrics.psnr(codes, high), abs=1e-4)
+            assert found["ssim"] == pytest.approx(metrics.ssim(codes, high), abs=1e-5)
+        assert one["psnr"] != other["psnr"]
+        ratio = cv2.cvtColor(high, cv2.COLOR_RGB2GRAY).mean() / (
+            255 * cv2.cvtColor(made, cv2.COLOR_RGB2GRAY).mean()
+        )
+        matched = np.rint(np.clip(made * ratio, 0, 1) * 255).astype(np.uint8)
+        # OpenCV rounds the grey picture to 8 bits first.
+        assert one["psnr_matched"] == pytest.approx(metrics.psnr(matched, high), abs=0.05)
+        assert one["ssim_matched"] == pytest.approx(metrics.ssim(matched, high), abs=0.002)
+
+
+def test_equal_pictures_have_100_db_in_the_script() -> None:
+    x = np.full((16, 16, 3), 100 / 255, np.float32)
+    plain, script = (protocols.entry(name).measures[0] for name in ("lol", "lol-r2rnet"))
+    assert plain.of(x, x) == np.inf
+    assert script.of(x, x) == 100
+    # 0.7 of a code is one when rounded, and none when cut off.
+    almost = x + np.float32(0.7 / 255)
+    assert plain.of(almost, x) == pytest.approx(20 * np.log10(255))
+    assert script.of(almost, x) == 100
+
+
+def test_lol_is_tested_on_its_own_part(run, weights, refused, lol: Path) -> None:
+    found, _ = evaluated(run, weights, "lol", lol)
+    assert [one["name"] for one in found["scores"]] == ["eval15/1", "eval15/22"]
+    assert not found["groups"]
+    line = refused("evaluate", weights, "--on", "lol", "--root", lol / "our485")
+    assert "its 3 pairs are those that lol has for training; give --root" in line
+
+
+def test_a_test_names_pairs_of_different_scenes(run, weights, lol: Path) -> None:
+    one, other = (lol / f"eval15/low/{number}.png" for number in (1, 22))
+    first, second = one.read_bytes(), other.read_bytes()
+    one.write_bytes(second)
+    other.write_bytes(first)
+    done = run("evaluate", weights, "--on", "lol", "--root", lol / "eval15", "--device", "cpu")
+    assert done.exit_code == 2
+    last = done.stderr.strip().splitlines()[-1]
+    assert last.startswith("noisegen: low/1.png and high/1.png show different scenes")
