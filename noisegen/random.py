@@ -50,6 +50,7 @@ class Stream(IntEnum):
     BODY = 10
     DARK_FRAME = 11
     GUIDE = 15
+    RGBIR = 17
     WEIGHTS = 20
     ORDER = 21
     MIXUP = 22

@@ -49,6 +49,9 @@ GAMMA = 0.45
 TEST_MEAN = 5.0
 """Mean of the green planes that test pictures are darkened to."""
 
+TRAIN_MEANS = (2.0, 20.0)
+"""Between which that mean is drawn for training pictures."""
+
 BRIGHTEST = 0.99
 """Largest factor that a training picture is darkened by; above, it is left as it is."""
 
@@ -73,17 +76,20 @@ def green_mean(planes: npt.NDArray[Any]) -> float:
     )
 
 
-def test_factor(planes: npt.NDArray[Any]) -> float:
+def test_factor(planes: npt.NDArray[Any], mean: float = TEST_MEAN) -> float:
     """Return what a test picture is multiplied by, so that its green mean is 5 of 1023."""
-    return TEST_MEAN / green_mean(planes)
+    return mean / green_mean(planes)
 
 
-def train_factor(planes: npt.NDArray[Any], draws: Draws) -> float:
+def train_factor(
+    planes: npt.NDArray[Any], draws: Draws, between: tuple[float, float] = TRAIN_MEANS
+) -> float:
     """Return what a training picture is multiplied by: to a green mean between 2 and 20.
 
     The mean plus 10 is drawn evenly on a scale of logarithms.
     """
-    mean = np.exp(draws.uniform(np.log(12), np.log(30))) - 10
+    low, high = (np.log(10 + mean) for mean in between)
+    mean = np.exp(draws.uniform(low, high)) - 10
     factor = float(mean) / green_mean(planes)
     return factor if factor <= BRIGHTEST else 1.0
 

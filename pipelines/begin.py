@@ -163,8 +163,8 @@ def _attributes(job: Job) -> dict[str, Any]:
         "camera": {
             "name": job.recipe.camera,
             "title": camera.title if camera else _own_camera(job.recipe),
-            "figures": camera.figures if camera else "declared",
-            "licence": camera.licence if camera else "the files' own",
+            "figures": camera.figures if camera else _figures(job.recipe),
+            "licence": camera.licence if camera else _terms(job.recipe),
         },
         **picture.attributes(job.recipe),
         **_networks(job),
@@ -185,7 +185,17 @@ def _networks(job: Job) -> dict[str, Any]:
 
 
 def _own_camera(recipe: Recipe) -> str:
+    if recipe.is_rgbir:
+        return "RGB-IR camera of the Dark Vision Dataset"
     return "each pair's own" if recipe.is_real else "each file's own figures"
+
+
+def _figures(recipe: Recipe) -> str:
+    return "calibrated" if recipe.is_rgbir else "declared"
+
+
+def _terms(recipe: Recipe) -> str:
+    return "MIT (RFFNet)" if recipe.is_rgbir else "the files' own"
 
 
 def _warnings(job: Job) -> tuple[str, ...]:

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from catalogs.sources import GUIDE_CHANNELS, SourceImage
+from catalogs.sources import GUIDE_CHANNELS, Guide, SourceImage
 from noisegen.errors import InputError
 from noisegen.isp.parameters import Gamma
 from noisegen.isp.transfer import CURVES, decode
@@ -48,16 +48,7 @@ def whole(image: SourceImage, recipe: Recipe, frame: Frame, name: str) -> Pictur
     """
     if recipe.guide is None:
         return None
-    guide, channels = image.guide, GUIDE_CHANNELS[recipe.guide]
-    if guide is None or guide.ndim != 3 or guide.shape[2] != channels:
-        found = "none" if guide is None else "x".join(map(str, guide.shape))
-        raise InputError(f"{name}: its guide is {found}; '{recipe.guide}' has {channels} channels")
-    if guide.shape[:2] != image.pixels.shape[:2]:
-        (height, width), (rows, columns) = image.pixels.shape[:2], guide.shape[:2]
-        raise InputError(
-            f"{name} has {height}x{width} pixels, its guide {rows}x{columns}; a guide lies on its "
-            "picture pixel by pixel"
-        )
+    guide = check(image, recipe.guide, name)
     shrink = guide.shape[0] // frame.height
     if shrink == 1 and guide.dtype != np.float32:
         return at_depth(guide, recipe.depth)
@@ -67,6 +58,27 @@ def whole(image: SourceImage, recipe: Recipe, frame: Frame, name: str) -> Pictur
     if shrink > 1:
         light = _averaged(light, shrink)
     return _encoded(light, recipe.depth, recipe.gamma)
+
+
+def check(image: SourceImage, kind: Guide, name: str) -> Picture:
+    """Return the guide of a source's image.
+
+    Raises
+    ------
+    InputError
+        If it is another than was asked for, or of another size than the picture.
+    """
+    guide, channels = image.guide, GUIDE_CHANNELS[kind]
+    if guide is None or guide.ndim != 3 or guide.shape[2] != channels:
+        found = "none" if guide is None else "x".join(map(str, guide.shape))
+        raise InputError(f"{name}: its guide is {found}; '{kind}' has {channels} channels")
+    if guide.shape[:2] != image.pixels.shape[:2]:
+        (height, width), (rows, columns) = image.pixels.shape[:2], guide.shape[:2]
+        raise InputError(
+            f"{name} has {height}x{width} pixels, its guide {rows}x{columns}; a guide lies on its "
+            "picture pixel by pixel"
+        )
+    return guide
 
 
 def patches(guide: Picture, rows: npt.NDArray[np.void], patch: int) -> Picture:

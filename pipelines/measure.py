@@ -218,8 +218,9 @@ def _compare(
     draws = []
     if corpus.recipe.stage == "raw":
         draws.append(_predicted(corpus, row, quiet))
-    elif corpus.recipe.noise in NOISES:
-        draws.append(np.full(quiet.shape, np.nan))  # whole pictures tell, which a corpus has not
+    elif corpus.recipe.noise in NOISES or corpus.recipe.is_rgbir:
+        # Whole pictures tell, or RGB-IR mosaics, which a corpus has not.
+        draws.append(np.full(quiet.shape, np.nan))
     else:
         for draw in range(DRAWS):
             fresh = row.copy()

@@ -19,7 +19,7 @@ from pipelines.dark import DarkFrames
 from pipelines.develop import Arrays, Developer, Sensor
 from pipelines.neca import NecaDeveloper
 from pipelines.on_picture import RenderedDeveloper
-from pipelines.real import RealDeveloper
+from pipelines.real import RealDeveloper, RgbirDeveloper
 from pipelines.recipe import PICTURE_PREFIX, Recipe
 from pipelines.tables.neca import NOISES
 from pipelines.tile import Window
@@ -96,6 +96,8 @@ def developer(recipe: Recipe, sensor: Sensor) -> AnyDeveloper:
     """
     if recipe.is_real:
         return RealDeveloper(recipe, sensor)
+    if recipe.is_rgbir:
+        return RgbirDeveloper(recipe, sensor)
     if recipe.noise in NOISES:
         return NecaDeveloper(recipe, sensor)
     if recipe.noise_file is None:

@@ -59,6 +59,8 @@ def resolve(
     """
     if recipe.is_real:
         return _resolve_real(recipe)
+    if recipe.is_rgbir:
+        return recipe.model_copy(update={"camera": cameras.AS_SHOT, **_guide(recipe)})
     recipe = dark_folder.with_frames(picture.with_noise_file(recipe), dark_frames)
     return neca.with_weights(_with_camera(recipe), neca_weights)
 
@@ -71,9 +73,7 @@ def _with_camera(recipe: Recipe) -> Recipe:
         changes = {"camera": own.name, "camera_file": own.toml}
     elif recipe.camera_file is not None:
         _check_name(recipe.camera, recipe.camera_file)
-    if recipe.guide is None:
-        given = sources.entry(recipe.source).guide
-        changes |= {"guide": given} if given else {}
+    changes |= _guide(recipe)
     camera = target(recipe.model_copy(update=changes))
     if recipe.on_picture:
         if camera is not None:
@@ -112,6 +112,12 @@ def _with_camera(recipe: Recipe) -> Recipe:
     _check_body(recipe, camera)
     dark_folder.check(recipe, camera, model, body(recipe, camera))
     return recipe.model_copy(update={**changes, "noise": model})
+
+
+def _guide(recipe: Recipe) -> dict[str, Any]:
+    """Return the source's guide where the recipe names none."""
+    given = None if recipe.guide else sources.entry(recipe.source).guide
+    return {"guide": given} if given else {}
 
 
 def _resolve_real(recipe: Recipe) -> Recipe:

@@ -43,3 +43,9 @@ class RealDeveloper(RenderedDeveloper):
         """Return ``clean`` and ``noisy`` of several samples: what their tiles are made of."""
         clean, noisy = tiles[..., :CHANNELS], tiles[..., CHANNELS:]
         return {"clean": np.ascontiguousarray(clean), "noisy": np.ascontiguousarray(noisy)}
+
+
+@dataclass(frozen=True)
+class RgbirDeveloper(RealDeveloper):
+    """Makes the arrays of a sample with noise dvd: RGB-IR mosaics are not kept, so that nothing is
+    left to be drawn."""

@@ -19,6 +19,7 @@ from noisegen.random import DRAWS
 from pipelines import presets
 from pipelines.tables import Range, Table, check_range, ends, first_problem, merged, to_toml
 from pipelines.tables.body import Body
+from pipelines.tables.dvd import DVD, Dvd
 from pipelines.tables.finish import Finish
 from pipelines.tables.neca import NOISES, Neca
 from pipelines.tables.select import Select
@@ -47,6 +48,12 @@ REAL_KEYS = frozenset(
     | {"stride", "seed"}
 )
 """Keys that mean something for real pairs."""
+
+RGBIR_KEYS = frozenset(
+    {"schema_version", "preset", "source", "source_options", "camera", "noise", "bits", "patch"}
+    | {"per_image", "count", "draws", "seed", "guide", "dvd"}
+)
+"""Keys that mean something where noise is drawn on RGB-IR mosaics."""
 
 Stage = Literal["srgb", "linear", "raw", "both"]
 
@@ -96,6 +103,9 @@ class Recipe(Table):
     )
     neca: Neca = Field(
         Neca(), description="Noise neca-w and neca-s, drawn with networks (docs/neca.md)."
+    )
+    dvd: Dvd = Field(
+        Dvd(), description="Noise dvd, of an RGB-IR camera in the dark (docs/guided.md)."
     )
     iso: float | Range | Literal["as-shot"] | None = Field(
         None,
@@ -223,6 +233,14 @@ class Recipe(Table):
                 raise ValueError(
                     "camera: real pairs are of the cameras that took them; give camera = 'as-shot'"
                 )
+        elif self.is_rgbir:
+            self._check_keys(
+                RGBIR_KEYS, "noise dvd is drawn on RGB-IR mosaics and developed as published"
+            )
+            if self.camera not in (Recipe.model_fields["camera"].default, "as-shot"):
+                raise ValueError(
+                    f"camera: noise {DVD} is that of a camera of its own; leave it away"
+                )
         elif self.stride is not None:
             raise ValueError("stride: only real pairs are cut into windows; leave stride away")
         elif self.on_picture:
@@ -230,6 +248,7 @@ class Recipe(Table):
             self._check_keys(
                 PICTURE_KEYS, f"{what} is drawn on the rendered picture, at stage 'srgb'"
             )
+        self.dvd.check(self.noise, self.patch)
         low, high = ends(self.tone)
         self.neca.check(self.noise, tone_is_drawn=low < high, lazy=self.lazy)
         return self
@@ -246,6 +265,11 @@ class Recipe(Table):
     def is_real(self) -> bool:
         """Whether pairs are ingested that a camera took."""
         return self.noise == REAL
+
+    @property
+    def is_rgbir(self) -> bool:
+        """Whether noise is drawn on RGB-IR mosaics."""
+        return self.noise == DVD
 
     @property
     def on_picture(self) -> bool:

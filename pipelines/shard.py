@@ -19,7 +19,16 @@ from noisegen.errors import InputError, RecipeError, UnreadableFileError
 from noisegen.isp import color
 from noisegen.isp.shading import Shading
 from noisegen.sensor.body import TERMS
-from pipelines import finishing, guides, ingest, parameters, rendered, selecting, source_noise
+from pipelines import (
+    finishing,
+    guides,
+    ingest,
+    parameters,
+    rendered,
+    rgbir,
+    selecting,
+    source_noise,
+)
 from pipelines.develop import Developer, isp_parameters
 from pipelines.frame import Frame, MosaicFrame, frame, perceptual_hash
 from pipelines.job import Batch, ImageFacts, Job, missing, split
@@ -36,7 +45,9 @@ _UNTOLD = "no NoiseProfile, no figures in the catalog, too few flat places to es
 
 def batches(job: Job, shard: int) -> Iterator[ImageFacts | Batch]:
     """Yield the facts of each image of a shard, each followed by its patches in order."""
-    make = ingest.pieces if job.recipe.is_real else _piece
+    make = _piece
+    if job.recipe.is_real or job.recipe.is_rgbir:
+        make = ingest.pieces if job.recipe.is_real else rgbir.pieces
     for piece in job.plan.pieces(shard):
         yield from make(job, piece)
 

@@ -16,8 +16,9 @@ from noisegen.errors import MissingDataError, RecipeError, did_you_mean
 if TYPE_CHECKING:  # the catalogue is listed without loading the readers of raw files
     from noisegen.raw import RawMetadata
 
-Kind = Literal["mosaic", "srgb", "linear"]
-"""Raw mosaic in digital numbers; gamma-coded picture; scene-linear RGB."""
+Kind = Literal["mosaic", "srgb", "linear", "rgbir"]
+"""Raw mosaic in digital numbers; gamma-coded picture; scene-linear RGB; mosaic of 4x4 red, green,
+blue and infrared pixels."""
 
 Guide = Literal["nir", "flash"]
 """A second picture of the same scene, in register: near infrared, or a photo with flash."""
@@ -56,6 +57,7 @@ class SourceImage:
     pixels
         ``"mosaic"``: (H, W) uint16 digital numbers, not black-subtracted. ``"srgb"``: (H, W, 3)
         uint8 or uint16, R, G, B. ``"linear"``: (H, W, 3) float32 linear sRGB in [0, 1].
+        ``"rgbir"``: (H, W) float32 from 0 to 1023, laid out as :mod:`noisegen.rgbir` says.
     sha256
         32 bytes, of the file as it lies on disk, or of the pixels where there is no file.
     raw

@@ -60,7 +60,9 @@ def test_every_field_changes_the_hash():
     assert len({*networks}) == 2
     real = {"source": "cc", "camera": "as-shot", "noise": "real"}
     assert Recipe(**real).sha256 != Recipe(**real, stride=64).sha256
-    told = {"schema_version", "amplify", "neca", "stride"}
+    dark = [Recipe(noise="dvd", dvd=table).sha256 for table in ({}, {"gain": 3}, {"sigma": 3})]
+    assert len({*dark}) == 3
+    told = {"schema_version", "amplify", "neca", "stride", "dvd"}
     untested = set(Recipe.model_fields) - set(other) - told
     assert not untested
 
