@@ -20,7 +20,7 @@ from torch.nn.functional import pixel_shuffle, pixel_unshuffle
 from denoisers.backbones import FAMILIES, Backbone, below, prefixed
 from denoisers.backbones.restormer import Norm
 from denoisers.base import Counts, Denoiser, ModelEntry, Options, Shapes, convolution
-from noisegen.isp import pipeline
+from noisegen.isp import compiled, pipeline
 from noisegen.isp.color import Reference
 from noisegen.isp.packed import Border
 from noisegen.isp.parameters import Demosaic, Gamma
@@ -196,13 +196,24 @@ class Isp:
     reference: Reference = "D65"
 
     def develop(self, mosaic: Tensor, shot: Shot) -> Tensor:
-        """Return (B, 3, H, W) pictures of (B, 1, H, W) mosaics."""
+        """Return (B, 3, H, W) pictures of (B, 1, H, W) mosaics.
+
+        Without gradients, on the CPU and in float32 compiled code does it.
+        """
+        light = (shot.white_balance, shot.cam_to_xyz, shot.alpha)
+        if (
+            self.border == "reflect"
+            and isinstance(shot.cfa, str)
+            and compiled.takes(mosaic, *light, demosaic=self.demosaic)
+        ):
+            return compiled.process(
+                mosaic, shot.cfa, *light,
+                reference=self.reference, demosaic=self.demosaic, gamma=self.gamma,
+            )  # fmt: skip
         return pipeline.process(
             mosaic,
             shot.cfa,
-            shot.white_balance,
-            shot.cam_to_xyz,
-            shot.alpha,
+            *light,
             reference=self.reference,
             demosaic=self.demosaic,
             gamma=self.gamma,

@@ -36,7 +36,7 @@ LINEAR_OFFSET = 4096.0
 
 # numba compiles anew for read-only arrays, so those are copied.
 _KERNEL_INPUT: Final = ("C", "A", "W")
-_DEMOSAIC = {
+DEMOSAIC_CODES = {
     "nearest": kernel.NEAREST,
     "bilinear": kernel.BILINEAR,
     "malvar": kernel.MALVAR,
@@ -294,7 +294,7 @@ def _plan(
     else:
         finish = kernel.ENCODED
     return (
-        _DEMOSAIC[parameters.demosaic],
+        DEMOSAIC_CODES[parameters.demosaic],
         divmod(phase.index("R"), 2),
         zero.astype(np.float32),
         (scale if shaded is None else 1 / (white - zero)).astype(np.float32),

@@ -33,8 +33,11 @@ NEAREST, BILINEAR, MALVAR, AHD = range(4)
 LINEAR, ENCODED, TABLED = range(3)
 """What happens after the colour matrix: nothing; transfer and tone; the same through a table."""
 
-_RING = 8  # rows held at a time, a power of two that is at least the seven that AHD needs
-_MARGIN = PAD + REACH
+RING = 8
+"""Rows held at a time, a power of two that is at least the seven that AHD needs."""
+
+MARGIN = PAD + REACH
+"""Pixels that a row of the ring has on both sides of the window."""
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
@@ -93,50 +96,38 @@ def _render(
     height, width = out.shape[0], out.shape[1]
     is_ahd = demosaic == AHD
     reach = REACH + 1 if is_ahd else REACH
-    first = left - _MARGIN
-    ring = np.empty((_RING, width + 2 * _MARGIN), np.float32)
+    first = left - MARGIN
+    ring = np.empty((RING, width + 2 * MARGIN), np.float32)
     rgb = np.empty((3, width + 2 * REACH), np.float32)
     index = np.empty((3, width), np.uint16)
     extra = width if is_ahd else 0
-    lab = np.empty((_RING, 3, extra + 2 * REACH), np.float32)
-    differences = np.empty((_RING, 2, extra), np.float32)
+    lab = np.empty((RING, 3, extra + 2 * REACH), np.float32)
+    differences = np.empty((RING, 2, extra), np.float32)
     variation = np.empty((2, extra), np.float32)
     shaded = numbers.size > 0
     columns = shading_columns(numbers, maps, first, mosaic.shape[1], ring.shape[1])
     gains = np.empty(ring.shape[1] if shaded else 0, np.float32)
     for k in range(height + 2 * reach):
         y = top - reach + k
-        _load_row(mosaic, y, first, black, scale, f4(-np.inf) if shaded else low, ring[k % _RING])
+        _load_row(mosaic, y, first, black, scale, f4(-np.inf) if shaded else low, ring[k % RING])
         if shaded:
             shading_row(numbers, maps, columns, y, mosaic.shape[0], first % 2, gains)
-            _shade_row(gains, balance[y % 2], first % 2, low, ring[k % _RING])
+            _shade_row(gains, balance[y % 2], first % 2, low, ring[k % RING])
         if is_ahd and k >= 2:
-            _ahd_context(ring, k - 1, y - 1, first, width, red, xyz, rgb, lab, differences)
+            ahd_context(ring, k - 1, y - 1, first, width, red, xyz, rgb, lab, differences)
         if k < 2 * reach:
             continue
-        centre = k - reach
-        site, own, other = _row_colours(y - reach, first, red)
-        if is_ahd:
-            _ahd_row(ring, lab, differences, variation, centre, width, site, rgb)
-        else:
-            up2 = ring[(centre - 2) % _RING, REACH:]
-            up = ring[(centre - 1) % _RING, REACH:]
-            x = ring[centre % _RING, REACH:]
-            down = ring[(centre + 1) % _RING, REACH:]
-            down2 = ring[k % _RING, REACH:]
-            if demosaic == MALVAR:
-                malvar_row(up2, up, x, down, down2, width, site, rgb[own], rgb[1], rgb[other])
-            elif demosaic == BILINEAR:
-                bilinear_row(up, x, down, width, site, rgb[own], rgb[1], rgb[other])
-            else:
-                nearest_row(up, x, width, site, rgb[own], rgb[1], rgb[other])
+        demosaic_row(
+            ring, lab, differences, variation, k - reach, y - reach, first, width, demosaic, red,
+            rgb,
+        )  # fmt: skip
         row = out[k - 2 * reach]
         if finish == TABLED:
             _look_up(rgb, width, matrix, index, table, row)
         else:
-            _colour(rgb, width, matrix)
+            colour_row(rgb, width, matrix)
             if finish == ENCODED:
-                _encode(rgb, width, curve, alpha)
+                encode_row(rgb, width, curve, alpha)
             _store(rgb, width, code, index, row)
 
 
@@ -157,6 +148,26 @@ def fill_table(encoded, alpha, code, table):
     for i in range(encoded.size):
         value = tone(encoded[i], alpha) * scale + offset + f4(0.5)
         table[i] = i4(min(max(value, f4(0)), greatest))
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def demosaic_row(
+    ring, lab, differences, variation, k, y, first, width, demosaic, red, rgb
+):  # fmt: skip
+    """Demosaic row ``k`` of the ring, which is row ``y`` of the mosaic, into ``rgb``."""
+    site, own, other = _row_colours(y, first, red)
+    if demosaic == AHD:
+        _ahd_row(ring, lab, differences, variation, k, width, site, rgb)
+        return
+    up2, up = ring[(k - 2) % RING, REACH:], ring[(k - 1) % RING, REACH:]
+    x = ring[k % RING, REACH:]
+    down, down2 = ring[(k + 1) % RING, REACH:], ring[(k + 2) % RING, REACH:]
+    if demosaic == MALVAR:
+        malvar_row(up2, up, x, down, down2, width, site, rgb[own], rgb[1], rgb[other])
+    elif demosaic == BILINEAR:
+        bilinear_row(up, x, down, width, site, rgb[own], rgb[1], rgb[other])
+    else:
+        nearest_row(up, x, width, site, rgb[own], rgb[1], rgb[other])
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
@@ -209,22 +220,22 @@ def _load_outside(source, start, stop, first, zeros, gains, low, row):
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def _ahd_context(ring, k, y, first, columns, red, xyz, rgb, lab, differences):
+def ahd_context(ring, k, y, first, columns, red, xyz, rgb, lab, differences):
     """Prepare row ``k`` of the ring for AHD: bilinear, its CIELAB, its blurred differences."""
     wide = columns + 2 * REACH
     site, own, other = _row_colours(y, first, red)
-    up, x, down = ring[(k - 1) % _RING], ring[k % _RING], ring[(k + 1) % _RING]
+    up, x, down = ring[(k - 1) % RING], ring[k % RING], ring[(k + 1) % RING]
     bilinear_row(up, x, down, wide, site, rgb[own], rgb[1], rgb[other])
-    lab_row(rgb, xyz, wide, lab[k % _RING])
-    difference_row(rgb[0], rgb[1], columns, differences[k % _RING, 0])
-    difference_row(rgb[2], rgb[1], columns, differences[k % _RING, 1])
+    lab_row(rgb, xyz, wide, lab[k % RING])
+    difference_row(rgb[0], rgb[1], columns, differences[k % RING, 0])
+    difference_row(rgb[2], rgb[1], columns, differences[k % RING, 1])
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
 def _ahd_row(ring, lab, differences, variation, k, columns, site, rgb):
     """Finish AHD for row ``k`` of the ring."""
-    up2, up, here = (k - 2) % _RING, (k - 1) % _RING, k % _RING
-    down, down2 = (k + 1) % _RING, (k + 2) % _RING
+    up2, up, here = (k - 2) % RING, (k - 1) % RING, k % RING
+    down, down2 = (k + 1) % RING, (k + 2) % RING
     variation_rows(
         lab[up2], lab[up], lab[here], lab[down], lab[down2], columns, variation[0], variation[1]
     )
@@ -240,7 +251,7 @@ def _ahd_row(ring, lab, differences, variation, k, columns, site, rgb):
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def _colour(rgb, columns, matrix):
+def colour_row(rgb, columns, matrix):
     """Multiply each pixel by the colour matrix, in place."""
     red, green, blue = rgb[0], rgb[1], rgb[2]
     m00, m01, m02 = matrix[0, 0], matrix[0, 1], matrix[0, 2]
@@ -254,7 +265,7 @@ def _colour(rgb, columns, matrix):
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def _encode(rgb, columns, curve, alpha):
+def encode_row(rgb, columns, curve, alpha):
     """Apply the transfer function and the tone curve, in place."""
     threshold, exponent, scale = curve[0], curve[1], curve[2]
     offset, slope, floor = curve[3], curve[4], curve[5]
