@@ -137,6 +137,45 @@ def chosen(typing, condition, one, other):
 
 
 @intrinsic
+def signs(typing, value):
+    """Return the signs of lanes of whole numbers as the bits of one, the first lane's the lowest.
+
+    A bit is set where the uppermost bit of its lane is.
+    """
+    word = _word(value.count)
+
+    def generate(context, builder, signature, arguments):
+        (vector,) = arguments
+        negative = builder.icmp_signed("<", vector, ir.Constant(vector.type, None))
+        return builder.bitcast(negative, ir.IntType(value.count))
+
+    return word(value), generate
+
+
+@intrinsic
+def flags(typing, word):
+    """Return the bits of a whole number as lanes of a condition: :func:`signs` turned back."""
+    lanes = Lanes(types.boolean, word.bitwidth)
+
+    def generate(context, builder, signature, arguments):
+        return builder.bitcast(arguments[0], context.get_value_type(lanes))
+
+    return lanes(word), generate
+
+
+@intrinsic
+def interleaved(typing, one, other):
+    """Return the lanes of two values in turns, twice as many."""
+    lanes = Lanes(one.dtype, 2 * one.count)
+
+    def generate(context, builder, signature, arguments):
+        turns = [lane for i in range(one.count) for lane in (i, one.count + i)]
+        return builder.shuffle_vector(*arguments, _numbers(turns))
+
+    return lanes(one, other), generate
+
+
+@intrinsic
 def total(typing, value):
     """Return the sum of lanes whose number is a power of two."""
 
@@ -254,6 +293,10 @@ def _folded(builder, one, other, low):
         builder.shuffle_vector(one, other, _numbers(low)),
         builder.shuffle_vector(one, other, _numbers(lane + 2 for lane in low)),
     )
+
+
+def _word(bits):
+    return types.Integer.from_bitwidth(bits, signed=False)
 
 
 def _numbers(values):

@@ -11,23 +11,22 @@ from typing import Any
 import google_crc32c
 import numpy as np
 import numpy.typing as npt
-from numcodecs import blosc
 
+from pipelines.store.compression import HEADER, STORED, compress, decompress, number
 from pipelines.store.layout import ArraySpec
 
 ABSENT = 2**64 - 1
 """Offset and length of a chunk that a shard does not hold."""
 
 CRC_BYTES = 4
-_BLOSC_HEADER = 16
-_BLOSC_STORED = 2  # flag of a frame whose bytes are as they were
 _HEAD = 1024  # enough for the places of 252 blocks, which are of 64 kB as a rule
 
-Read = Callable[[int, int], bytes | memoryview]
+Part = bytes | memoryview
+Read = Callable[[int, int], Part]
 
 
-def encode_chunk(spec: ArraySpec, chunk: npt.NDArray[Any]) -> tuple[bytes, bytes]:
-    """Return the encoded body of `chunk` and its checksum, to be stored one after the other.
+def encode_chunk(spec: ArraySpec, chunk: npt.NDArray[Any]) -> tuple[Part, ...]:
+    """Return the encoded body of `chunk` in parts, and its checksum: to be stored one by one.
 
     Parameters
     ----------
@@ -45,12 +44,8 @@ def encode_chunk(spec: ArraySpec, chunk: npt.NDArray[Any]) -> tuple[bytes, bytes
         )
     if not chunk.flags.c_contiguous:
         raise ValueError(f"{spec.name}: a chunk must be C-contiguous")
-    if spec.compressed:
-        _stay_on_this_thread()
-        body: bytes = blosc.compress(chunk, b"lz4", 1, blosc.BITSHUFFLE)
-    else:
-        body = chunk.tobytes()
-    return body, _crc(body)
+    body = compress(chunk) if spec.compressed else (chunk.tobytes(),)
+    return *body, _crc(*body)
 
 
 def decode_chunk(spec: ArraySpec, data: bytes, out: npt.NDArray[Any]) -> None:
@@ -63,7 +58,7 @@ def decode_chunk(spec: ArraySpec, data: bytes, out: npt.NDArray[Any]) -> None:
     """
     body = body_of(spec, data)
     if spec.compressed:
-        _decompress(body, out)
+        decompress(body, out)
     else:
         out.reshape(-1)[:] = np.frombuffer(body, spec.stored)
 
@@ -82,7 +77,7 @@ def body_of(spec: ArraySpec, data: bytes) -> memoryview:
         if len(body) != spec.chunk_bytes:
             raise ValueError(f"{len(body)} bytes where {spec.chunk_bytes} were written")
     # The header is read here: a sound blosc frame of another size would leave part of `out` old.
-    elif len(body) < _BLOSC_HEADER or _number(body, 4) != spec.chunk_bytes:
+    elif len(body) < HEADER or number(body, 4) != spec.chunk_bytes:
         raise ValueError(f"not a blosc frame of {spec.chunk_bytes} bytes")
     return body
 
@@ -112,7 +107,7 @@ def decode_span(
         If the chunk is not what was written after all.
     """
 
-    def part(place: int, size: int) -> bytes | memoryview:
+    def part(place: int, size: int) -> Part:
         data = read(place, size)
         if len(data) != size:
             raise ValueError("it is shorter than its index says")
@@ -121,11 +116,11 @@ def decode_span(
     if not spec.compressed:
         return np.frombuffer(part(start, stop - start), np.uint8)
     head = part(0, min(_HEAD, length))
-    nbytes, block, cbytes = (_number(head, place) for place in (4, 8, 12))
+    nbytes, block, cbytes = (number(head, place) for place in (4, 8, 12))
     if (nbytes, cbytes) != (spec.chunk_bytes, length) or block < 1:
         raise ValueError(f"not a blosc frame of {spec.chunk_bytes} bytes")
-    if head[2] & _BLOSC_STORED:
-        return np.frombuffer(part(_BLOSC_HEADER + start, stop - start), np.uint8)
+    if head[2] & STORED:
+        return np.frombuffer(part(HEADER + start, stop - start), np.uint8)
     count = -(-nbytes // block)
     starts = _starts(head, count)
     if not starts:
@@ -136,7 +131,7 @@ def decode_span(
     offset, begin = first * block, starts[first]
     end = starts[last] if last < count else length
     size = min(last * block, nbytes) - offset
-    shift = begin - _BLOSC_HEADER - 4 * (last - first)
+    shift = begin - HEADER - 4 * (last - first)
     frame = b"".join(
         (
             head[:4],
@@ -173,50 +168,31 @@ def decode_index(spec: ArraySpec, data: bytes) -> npt.NDArray[np.uint64]:
     return np.frombuffer(data[:-CRC_BYTES], "<u8").reshape(-1, 2)
 
 
-def _starts(head: bytes | memoryview, count: int) -> list[int]:
+def _starts(head: Part, count: int) -> list[int]:
     """Return where the blocks of a frame begin; nothing if they cannot be read on their own.
 
     There may be but one, or more than the head tells, or threads wrote them in another order.
     """
-    if count == 1 or _BLOSC_HEADER + 4 * count > len(head):
+    if count == 1 or HEADER + 4 * count > len(head):
         return []
-    starts: list[int] = np.frombuffer(head, "<u4", count, _BLOSC_HEADER).tolist()
+    starts: list[int] = np.frombuffer(head, "<u4", count, HEADER).tolist()
     return starts if starts == sorted(starts) else []
 
 
-def _number(data: bytes | memoryview, place: int) -> int:
-    return int.from_bytes(data[place : place + 4], "little")
-
-
-def _decoded(frame: bytes | memoryview, size: int) -> npt.NDArray[np.uint8]:
+def _decoded(frame: Part, size: int) -> npt.NDArray[np.uint8]:
     out = np.empty(size, np.uint8)
-    _decompress(frame, out)
+    decompress(frame, out)
     return out
 
 
-def _decompress(frame: bytes | memoryview, out: npt.NDArray[Any]) -> None:
-    _stay_on_this_thread()
-    try:
-        blosc.decompress(frame, out)
-    except RuntimeError as error:
-        raise ValueError(str(error)) from error
-
-
-def _crc(body: bytes) -> bytes:
-    return int(google_crc32c.value(body)).to_bytes(CRC_BYTES, "little")
+def _crc(*parts: Part) -> bytes:
+    value = 0
+    for part in parts:
+        # Through NumPy: the checksum takes a read-only array without a copy, but not a memoryview.
+        value = google_crc32c.extend(value, np.frombuffer(part, np.uint8))
+    return int(value).to_bytes(CRC_BYTES, "little")
 
 
 def _check(data: bytes) -> None:
-    # Through NumPy: the checksum takes a read-only array without a copy, but not a memoryview.
-    view = np.frombuffer(data, np.uint8)
-    if len(data) < CRC_BYTES or _crc(view[:-CRC_BYTES]) != data[-CRC_BYTES:]:  # type: ignore[arg-type]
+    if len(data) < CRC_BYTES or _crc(memoryview(data)[:-CRC_BYTES]) != data[-CRC_BYTES:]:
         raise ValueError("its checksum does not match its bytes")
-
-
-def _stay_on_this_thread() -> None:
-    """Keep blosc off its own threads, which cost 60 % more CPU time on chunks of this size.
-
-    numcodecs offers this only as a switch of the process; the bytes are the same either way.
-    """
-    if blosc.use_threads is not False:
-        blosc.use_threads = False

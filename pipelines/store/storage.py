@@ -34,7 +34,7 @@ class StoredObject(Protocol):
 class ObjectWriter(Protocol):
     """One object being written, piece by piece; it appears whole or not at all."""
 
-    def append(self, parts: Sequence[bytes]) -> None:
+    def append(self, parts: Sequence[bytes | memoryview]) -> None:
         """Add `parts`, one after the other."""
 
     def commit(self, *, durable: bool = False) -> None:
@@ -64,7 +64,9 @@ class Storage(ABC):
     def writer(self, key: str) -> ObjectWriter:
         """Begin an object."""
 
-    def write(self, key: str, parts: Sequence[bytes], *, durable: bool = False) -> None:
+    def write(
+        self, key: str, parts: Sequence[bytes | memoryview], *, durable: bool = False
+    ) -> None:
         """Store `parts`, one after the other, as one object."""
         writer = self.writer(key)
         try:
@@ -268,7 +270,7 @@ class _LocalWriter:
         with storage_errors(url, "write"):
             self._fd = os.open(self._partial, flags, 0o666)
 
-    def append(self, parts: Sequence[bytes]) -> None:
+    def append(self, parts: Sequence[bytes | memoryview]) -> None:
         with storage_errors(self._url, "write"):
             _write_all(self._fd, parts)
 
@@ -301,9 +303,9 @@ class _RemoteWriter:
 
     def __init__(self, storage: RemoteStorage, key: str) -> None:
         self._storage, self._key = storage, key
-        self._parts: list[bytes] = []
+        self._parts: list[bytes | memoryview] = []
 
-    def append(self, parts: Sequence[bytes]) -> None:
+    def append(self, parts: Sequence[bytes | memoryview]) -> None:
         self._parts += parts
 
     def commit(self, *, durable: bool = False) -> None:
@@ -316,7 +318,7 @@ class _RemoteWriter:
 _IOV_MAX = os.sysconf("SC_IOV_MAX")
 
 
-def _write_all(fd: int, parts: Sequence[bytes]) -> None:
+def _write_all(fd: int, parts: Sequence[bytes | memoryview]) -> None:
     waiting = [memoryview(part) for part in parts if len(part)]
     start = 0
     while start < len(waiting):

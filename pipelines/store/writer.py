@@ -8,7 +8,7 @@ from typing import Any, Self
 import numpy as np
 import numpy.typing as npt
 
-from pipelines.store.codec import ABSENT, encode_chunk, encode_index
+from pipelines.store.codec import ABSENT, Part, encode_chunk, encode_index
 from pipelines.store.layout import ArraySpec
 from pipelines.store.storage import ObjectWriter, Storage
 
@@ -69,12 +69,12 @@ class ShardBuilder:
                 f"{self._spec.name}: shard {self._index} takes {self._chunks - self._added} more "
                 f"chunks, not {len(chunks)}"
             )
-        parts: list[bytes] = []
+        parts: list[Part] = []
         for chunk in chunks:
-            body, crc = encode_chunk(self._spec, chunk)
-            length = len(body) + len(crc)
+            encoded = encode_chunk(self._spec, chunk)
+            length = sum(map(len, encoded))
             self._entries[self._added] = self._bytes, length
-            parts += (body, crc)
+            parts += encoded
             self._added += 1
             self._bytes += length
         self._open().append(parts)

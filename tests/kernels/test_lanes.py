@@ -5,9 +5,12 @@ import pytest
 
 from noisegen.kernels.lanes import (
     chosen,
+    flags,
     floor,
     fused,
+    interleaved,
     load,
+    signs,
     spread,
     store,
     strided,
@@ -67,3 +70,26 @@ def test_sums(dtype):
     a, out = np.arange(16, dtype=dtype) ** 2, np.zeros(8, dtype)
     add_up(a, out)
     assert out.tolist() == [a.sum(), 0, 0, *a.reshape(4, 4).sum(1), 0]
+
+
+@kernel
+def turn_about(a, b, words, out, several):
+    one, other = load(a, 1, 8), load(b, 0, 8)
+    words[0], words[1] = signs(one), signs(one + one)
+    store(out, 0, chosen(flags(words[0]), one, 0))
+    store(several, 0, interleaved(one, other))
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.int16])
+def test_signs_are_the_bits_of_a_word(dtype):
+    rng = np.random.default_rng(6)
+    a, b = (rng.integers(0, 256, 9).astype(np.uint8).astype(dtype) << 8 * (dtype().itemsize - 1)
+            for _ in range(2))  # fmt: skip
+    words, out, several = np.zeros(2, np.uint8), np.zeros(8, dtype), np.zeros(16, dtype)
+    turn_about(a, b, words, out, several)
+    signed = f"i{dtype().itemsize}"
+    for word, values in zip(words, (a[1:], a[1:] + a[1:]), strict=True):
+        bits = np.unpackbits(word, bitorder="little").astype(bool)
+        np.testing.assert_array_equal(bits, values.view(signed) < 0)
+    np.testing.assert_array_equal(out, np.where(a[1:].view(signed) < 0, a[1:], 0))
+    np.testing.assert_array_equal(several, np.stack([a[1:], b[:8]], axis=1).ravel())

@@ -19,7 +19,7 @@ from pipelines.store import (
     ArraySpec,
     SampleReader,
     ShardBuilder,
-    codec,
+    compression,
     create,
     open_store,
     write_chunk,
@@ -187,13 +187,13 @@ def test_a_window_decodes_the_blocks_that_hold_it(tmp_path, monkeypatch):
     create(tmp_path / "x", [spec], ATTRS)
     store_all(open_store(tmp_path / "x"), spec, data)
     decoded = []
-    decompress = codec.blosc.decompress
+    decompress = compression.blosc.decompress
 
     def counted(frame, out):
         decoded.append(out.nbytes)
         return decompress(frame, out)
 
-    monkeypatch.setattr(codec.blosc, "decompress", counted)
+    monkeypatch.setattr(compression.blosc, "decompress", counted)
     reader = SampleReader(tmp_path / "x", "clean")
     for _ in range(2):
         (got,) = reader.windows([1], [(100, 30)], 100)  # bytes 120 000 to 240 000
