@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Annotated, Any, ClassVar
+from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import BeforeValidator, ConfigDict, Field, ValidationError
 from torch import Tensor, nn
@@ -10,6 +10,8 @@ from torch import Tensor, nn
 from denoisers.vgg import VGG16
 from noisegen.errors import InputError, RecipeError
 from pipelines.tables import Table, first_problem
+
+Verb = Literal["denoise", "enhance"]
 
 Shapes = Mapping[str, tuple[int, ...]]
 """Shape of every tensor of a state dict, by its name."""
@@ -54,6 +56,13 @@ class Denoiser(nn.Module):
 
         For networks whose page names phases; in training mode they return what the phase's loss
         takes.
+        """
+        raise NotImplementedError
+
+    def with_maps(self, *inputs: Tensor) -> tuple[Tensor, ...]:
+        """Return the restored picture and the maps that the page names, in its order.
+
+        For networks whose page names some; each map is (N, 1 or 3, H, W), 0 black and 1 white.
         """
         raise NotImplementedError
 
@@ -163,6 +172,10 @@ class ModelEntry:
     parts
         Where the published weights are several files: the folder that each part lies in, and what
         its names begin with in the whole.
+    verb
+        Command that runs it on picture files: it takes noise off, or makes dark pictures bright.
+    maps
+        What it makes on its way to the picture and can show, see :meth:`Denoiser.with_maps`.
     """
 
     name: str
@@ -182,6 +195,8 @@ class ModelEntry:
     phases: tuple[str, ...] = ()
     perceives: tuple[int, ...] = ()
     parts: Mapping[str, str] = field(default_factory=dict)
+    verb: Verb = "denoise"
+    maps: tuple[str, ...] = ()
 
     def check(self, options: Mapping[str, Any]) -> Options:
         """Return the options as a value, what is not there at its default.

@@ -1,6 +1,6 @@
-"""Pictures to be denoised: which files become which, and by what."""
+"""Pictures to be denoised or made bright: which files become which, and by what."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, Self
@@ -10,13 +10,20 @@ import numpy.typing as npt
 
 import denoisers
 from catalogs.sources import pictures
-from denoisers.base import Denoiser
+from denoisers.base import Denoiser, ModelEntry, Verb
 from denoisers.card import Card
 from denoisers.inference import files
+from denoisers.inference.metadata import Metadata
 from denoisers.inference.restorer import Precision, Restorer, best_precision
 from denoisers.storage import make_folder
 from denoisers.training.ranks import chosen
 from noisegen.errors import InputError, MissingDataError, NoisegenError, UnreadableFileError
+
+DOES: Mapping[Verb, str] = {
+    "denoise": "takes noise off pictures",
+    "enhance": "makes dark pictures bright",
+}
+"""What networks of a verb do."""
 
 
 @dataclass(frozen=True)
@@ -33,6 +40,8 @@ class Job:
         The network.
     bits
         Bits of a written value; none: as read.
+    shown
+        The files of each picture's maps, where they are drawn, in the order of the network's page.
     """
 
     paths: tuple[tuple[Path, Path], ...]
@@ -40,6 +49,7 @@ class Job:
     card: Card
     bits: files.Bits | None
     guides: tuple[Path, ...] = ()
+    shown: tuple[tuple[Path, ...], ...] = ()
 
     @classmethod
     def prepare(
@@ -56,6 +66,8 @@ class Job:
         bits: files.Bits | None = None,
         overwrite: bool = False,
         guide: Path | None = None,
+        verb: Verb = "denoise",
+        show: Path | None = None,
     ) -> Self:
         """Find the files and place the network.
 
@@ -75,21 +87,28 @@ class Job:
             Whether files that are there are replaced.
         guide
             File, or folder of files that are called as the pictures, of networks with a guide.
+        verb
+            What the network has to be for.
+        show
+            Folder to draw the maps into that its page names: ``PICTURE-MAP.png``.
 
         Raises
         ------
         InputError
             If there is nothing to read, or something is in the way of what is written.
         """
+        page = denoisers.entry(card.model)
+        if page.verb != verb:
+            raise InputError(f"{card.model} {DOES[page.verb]}: use noisegen {page.verb}")
         found = _files(source, out)
         for path_in, path_out in found:
             files.check_ending(path_out, bits)
             if path_out.exists() and path_in.resolve() == path_out.resolve():
-                raise InputError(f"{path_out} is the noisy picture itself; give another --out")
+                raise InputError(f"{path_out} is the picture itself; give another --out")
             if path_out.exists() and not overwrite:
                 raise InputError(f"{path_out} is there already; give another --out, or --overwrite")
         where = chosen(device)
-        page = denoisers.entry(card.model)
+        shown = _shown(page, found, source, show, overwrite) if show is not None else ()
         if page.inputs not in (("noisy",), ("noisy", "guide")):
             raise InputError(
                 f"{card.model} takes {', '.join(page.inputs)}; these are pictures alone"
@@ -111,10 +130,10 @@ class Job:
             precision=best_precision(where) if precision == "auto" else precision,
             device=where,
         )
-        return cls(found, restorer, card, bits, guides)
+        return cls(found, restorer, card, bits, guides, shown)
 
     def run(self) -> Iterator[tuple[str, ...] | NoisegenError]:
-        """Denoise one file after the other.
+        """Restore one file after the other.
 
         Yields
         ------
@@ -144,7 +163,17 @@ class Job:
                 continue
             bits = self.bits or file.bits
             make_folder(out.parent)
-            yield files.write(out, self.restorer(*given), bits, file.metadata)
+            yield files.write(out, self._restored(number, given), bits, file.metadata)
+
+    def _restored(self, number: int, given: list[npt.NDArray[Any]]) -> npt.NDArray[np.float32]:
+        """Return a picture restored; its maps are drawn where they are asked for."""
+        if not self.shown:
+            return self.restorer(*given)
+        picture, *maps = self.restorer.with_maps(*given)
+        for path, drawn in zip(self.shown[number], maps, strict=True):
+            make_folder(path.parent)
+            files.write(path, drawn, 8, Metadata())
+        return picture
 
     def _guide(self, path: Path, shape: tuple[int, ...]) -> npt.NDArray[Any]:
         """Return a guide as the network takes it; one channel of a grey file."""
@@ -188,6 +217,36 @@ def _guides(found: tuple[tuple[Path, Path], ...], source: Path, guide: Path) -> 
             "of a folder have the names of their pictures"
         )
     return tuple(guides)
+
+
+def _shown(
+    page: ModelEntry,
+    found: tuple[tuple[Path, Path], ...],
+    source: Path,
+    show: Path,
+    overwrite: bool,
+) -> tuple[tuple[Path, ...], ...]:
+    """Return the files of each picture's maps, or refuse what is in their way."""
+    if not page.maps:
+        others = [name for name in denoisers.names() if denoisers.entry(name).maps]
+        raise InputError(
+            f"{page.name} has no maps to --show; networks that have some: {', '.join(others)}"
+        )
+    named: dict[Path, Path] = {}
+    for path, _ in found:
+        below = Path(path.name) if source.is_file() else path.relative_to(source)
+        stem = show / below.with_suffix("")
+        if stem in named:
+            raise InputError(
+                f"{named[stem]} and {path} would have maps of one name; rename one, or leave "
+                "--show away"
+            )
+        named[stem] = path
+    paths = [tuple(stem.with_name(f"{stem.name}-{one}.png") for one in page.maps) for stem in named]
+    there = [path for every in paths for path in every if path.exists()]
+    if there and not overwrite:
+        raise InputError(f"{there[0]} is there already; give another --show, or --overwrite")
+    return tuple(paths)
 
 
 def _files(source: Path, out: Path) -> tuple[tuple[Path, Path], ...]:

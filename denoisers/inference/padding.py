@@ -6,7 +6,7 @@ from torch import Tensor
 from torch.nn.functional import pad
 
 Restore = Callable[..., Tensor]
-"""Takes a picture (N, C, H, W), and guides of its size, and returns one of the picture's shape."""
+"""Takes a picture (N, C, H, W), and guides of its size, and returns channels of that size."""
 
 
 def padded(restore: Restore, multiple: int) -> Restore:

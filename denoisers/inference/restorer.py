@@ -1,7 +1,6 @@
 """A network as a function from noisy to restored pictures."""
 
 from dataclasses import dataclass, field
-from functools import cached_property
 from typing import Any, Literal
 
 import numpy as np
@@ -77,13 +76,34 @@ class Restorer:
             If the number of channels is not the network's, a value is not finite, or the guide is
             missing, of another size, or not wanted.
         """
+        return _picture(self.restore(*self._given(picture, guide)))
+
+    def with_maps(
+        self, picture: npt.NDArray[Any], guide: npt.NDArray[Any] | None = None
+    ) -> tuple[npt.NDArray[np.float32], ...]:
+        """Return a picture restored, and the maps that the network's page names.
+
+        Parameters and errors are those of a call. Maps are (H, W, 1 or 3) float32, cut to [0, 1];
+        they are made by tiles, and averaged over turns, as the picture is.
+        """
+        sizes: list[int] = []
+
+        def side_by_side(*inputs: Tensor) -> Tensor:
+            maps = self.model.with_maps(*inputs)
+            sizes[:] = [one.shape[1] for one in maps]
+            return torch.cat(maps, 1)
+
+        whole = self._through(side_by_side, *self._given(picture, guide))
+        return tuple(map(_picture, torch.split(whole, sizes, 1)))
+
+    def _given(self, picture: npt.NDArray[Any], guide: npt.NDArray[Any] | None) -> list[Tensor]:
+        """Return what the network takes as tensors, or refuse it."""
         if picture.ndim != 3 or picture.shape[2] != self.channels:
             raise InputError(
                 f"the network takes pictures of {self.channels} channels, found {picture.shape}"
             )
         self._check_guide(picture, guide)
-        given = [_tensor(p) for p in (picture, guide) if p is not None]
-        return self.restore(*given)[0].permute(1, 2, 0).clamp(0, 1).numpy()
+        return [_tensor(p) for p in (picture, guide) if p is not None]
 
     def _check_guide(self, picture: npt.NDArray[Any], guide: npt.NDArray[Any] | None) -> None:
         if guide is None:
@@ -105,21 +125,12 @@ class Restorer:
 
     def restore(self, noisy: Tensor, *guides: Tensor) -> Tensor:
         """Return (1, C, H, W) float32 restored, on the CPU, not cut to [0, 1]."""
-        height, width = noisy.shape[-2:]
-        run = self._run
-        if self.ensemble:
-            run = self_ensemble(run)
-        if isinstance(self.tile, Chop):
-            return self.tile(run)(noisy, *guides)
-        side = self.tile
-        if side is None:
-            side = TILE if height * width > WHOLE else 0
-        if side:
-            run = tiled(run, side, min(OVERLAP, side // 4))
-        return run(noisy, *guides)
+        return self._through(self.model, noisy, *guides)
 
-    @cached_property
-    def _run(self) -> Restore:
+    def _through(self, network: Restore, *given: Tensor) -> Tensor:
+        """Return what a network on the device gives for pictures of any size, on the CPU."""
+        height, width = given[0].shape[-2:]
+
         def plain(*pictures: Tensor) -> Tensor:
             with (
                 torch.inference_mode(),
@@ -127,10 +138,26 @@ class Restorer:
                     self.device.type, torch.bfloat16, enabled=self.precision == "bfloat16"
                 ),
             ):
-                out: Tensor = self.model(*(picture.to(self.device) for picture in pictures))
+                out = network(*(picture.to(self.device) for picture in pictures))
             return out.float().cpu()
 
-        return padded(plain, self.model.multiple)
+        run = padded(plain, self.model.multiple)
+        if self.ensemble:
+            run = self_ensemble(run)
+        if isinstance(self.tile, Chop):
+            return self.tile(run)(*given)
+        side = self.tile
+        if side is None:
+            side = TILE if height * width > WHOLE else 0
+        if side:
+            run = tiled(run, side, min(OVERLAP, side // 4))
+        return run(*given)
+
+
+def _picture(tensor: Tensor) -> npt.NDArray[np.float32]:
+    """Return (H, W, C) cut to [0, 1] of (1, C, H, W)."""
+    picture: npt.NDArray[np.float32] = tensor[0].permute(1, 2, 0).clamp(0, 1).numpy()
+    return picture
 
 
 def _tensor(picture: npt.NDArray[Any]) -> Tensor:

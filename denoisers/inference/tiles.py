@@ -45,14 +45,16 @@ def tiled(restore: Restore, side: int, overlap: int = OVERLAP) -> Restore:
     def run(*pictures: Tensor) -> Tensor:
         picture = pictures[0]
         height, width = picture.shape[-2:]
-        out = torch.zeros_like(picture, dtype=torch.float32)
         total = torch.zeros((height, width), device=picture.device)
+        out = total.new_zeros(())
         for top, down in _spans(height, side, overlap):
             for left, right in _spans(width, side, overlap):
                 tile = restore(*(p[..., top:down, left:right] for p in pictures))
                 weight = torch.outer(
                     _ramps(top, down, height, overlap), _ramps(left, right, width, overlap)
                 ).to(picture.device)
+                if not out.ndim:
+                    out = total.new_zeros((*tile.shape[:-2], height, width))
                 out[..., top:down, left:right] += weight * tile
                 total[top:down, left:right] += weight
         return out / total

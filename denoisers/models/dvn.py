@@ -336,6 +336,15 @@ class DVN(Denoiser):
         fused = self.fuse(noisy, guide)
         return fused if self.training else fused.final
 
+    def with_maps(self, *inputs: Tensor) -> tuple[Tensor, ...]:
+        """Return the restored picture, that of the first pass, and what was seen in both.
+
+        Structures and their agreement are means over the channels of the first level.
+        """
+        fused = self.fuse(*inputs)
+        seen = (fused.structures, fused.nir_structures, fused.agreement)
+        return fused.final, fused.denoised, *(levels[0].mean(1, keepdim=True) for levels in seen)
+
     def learn_from(self, teacher: Denoiser | None) -> None:
         """Take the trained autoencoder, whose structures of clean pairs are to be found."""
         from denoisers.models.dvn_recons import DVNAutoencoder  # which is made of parts from here
@@ -482,4 +491,5 @@ ENTRY = ModelEntry(
     inputs=("noisy", "guide"),
     loss=loss,
     shapes=picture_and_guide,
+    maps=("denoised", "structures", "nir-structures", "agreement"),
 )

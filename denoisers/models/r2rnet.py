@@ -98,6 +98,14 @@ class R2RNet(Denoiser):
         assert relit is not None
         return denoised * relit
 
+    def with_maps(self, *inputs: Tensor) -> tuple[Tensor, ...]:
+        """Return the bright picture, and what it is made of."""
+        (dark,) = inputs
+        parts, denoised, relit = self.steps(dark)
+        assert denoised is not None
+        assert relit is not None
+        return denoised * relit, *parts, denoised, relit
+
     def steps(self, dark: Tensor, phase: str = PHASES[-1]) -> Steps:
         """Return what becomes of a picture, up to the network that a phase trains.
 
@@ -170,4 +178,6 @@ ENTRY = ModelEntry(
     phases=PHASES,
     perceives=losses.SEEN,
     parts={"Decom": "DecomNet.", "Denoise": "DenoiseNet.", "Relight": "RelightNet."},
+    verb="enhance",
+    maps=("reflectance", "illumination", "denoised", "relit"),
 )

@@ -215,8 +215,13 @@ class SpatialAttention(nn.Module):
 
     def forward(self, x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
         """Return tensors like ``x`` and ``y``."""
+        of_x, of_y = self.weights(x, y)
+        return x * of_x, y * of_y
+
+    def weights(self, x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
+        """Return how much of ``x`` and of ``y`` is taken, in (0, 1)."""
         both = leaky_relu(self.conv1(torch.cat((x, y), 1)), 0.01)
-        return x * self.conv2_1(both).sigmoid(), y * self.conv2_2(both).sigmoid()
+        return self.conv2_1(both).sigmoid(), self.conv2_2(both).sigmoid()
 
 
 class MultiScaleCalibration(nn.Module):
@@ -406,6 +411,22 @@ class RFFNet(Denoiser):
         restored = self.stages(noisy, guide)
         return restored if self.training else restored.final
 
+    def with_maps(self, *inputs: Tensor) -> tuple[Tensor, ...]:
+        """Return the restored picture, the first stage's, and how much of both is taken where.
+
+        The weights are those of the finest step of the calibration, means over its channels.
+        """
+        seen: list[tuple[Tensor, Tensor]] = []
+        finest = self.calibrate.attns[-1]
+        hook = finest.register_forward_hook(lambda layer, xy, _: seen.append(layer.weights(*xy)))
+        try:
+            final, denoised = self.stages(*inputs)
+        finally:
+            hook.remove()
+        (weights,) = seen
+        sides = final.shape[-2:]
+        return final, denoised, *(stretched(w.mean(1, keepdim=True), *sides) for w in weights)
+
     def stages(self, noisy: Tensor, guide: Tensor) -> Restored:
         """Return the pictures of both stages."""
         check_sides("RFFNet", noisy, self.multiple)
@@ -501,4 +522,5 @@ ENTRY = ModelEntry(
     inputs=("noisy", "guide"),
     loss=loss,
     shapes=picture_and_guide,
+    maps=("denoised", "picture-weight", "guide-weight"),
 )

@@ -28,6 +28,7 @@ COMMANDS = {
     "evaluate": "noisegen.cli.evaluate:command",
     "bench": "noisegen.cli.bench:command",
     "denoise": "noisegen.cli.denoise:command",
+    "enhance": "noisegen.cli.enhance:command",
     "export": "noisegen.cli.export:command",
     "models": "noisegen.cli.models:command",
     "cameras": "noisegen.cli.cameras:command",

@@ -5,6 +5,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from noisegen.cli.on_pictures import MODEL, OUT, OVERWRITE, common, network_options, run, shown
+
 if TYPE_CHECKING:
     from denoisers.inference.job import Job
     from denoisers.inference.raw_job import RawJob
@@ -15,40 +17,14 @@ OF_RAWS = ("shot", "read", "alpha", "reference", "bgu")
 
 @click.command(short_help="Take the noise off picture files or raws.")
 @click.argument("source", metavar="PICTURE|RAW|FOLDER")
-@click.option(
-    "--model",
-    required=True,
-    metavar="RUN|FILE",
-    help="Folder of a training run, or a file of weights, published ones too.",
-)
-@click.option("--out", required=True, metavar="PATH", help="File to write, or folder for a folder.")
+@MODEL
+@OUT
 @click.option(
     "--guide",
     metavar="PATH",
     help="Second picture of the scene, or folder of them, of networks with a guide (rffnet, dvn).",
 )
-@click.option(
-    "--device",
-    type=click.Choice(["auto", "cpu", "cuda"]),
-    default="auto",
-    show_default=True,
-    help="Where the network computes.",
-)
-@click.option(
-    "--tile",
-    type=click.IntRange(0),
-    metavar="N",
-    help="Side of the tiles in pixels; 0: none.  [default: 512 above 0.6 megapixels]",
-)
-@click.option("--self-ensemble", is_flag=True, help="Average over eight turns and mirrors.")
-@click.option(
-    "--precision",
-    type=click.Choice(["auto", "float32", "bfloat16"]),
-    default="auto",
-    show_default=True,
-    help="What is computed in; auto: bfloat16 on a GPU.",
-)
-@click.option("--bits", type=click.Choice(["8", "16"]), help="Of a value.  [default: the input's]")
+@network_options
 @click.option("--shot", type=float, metavar="K", help="Raws: shot noise, variance = K x + S.")
 @click.option(
     "--read",
@@ -74,7 +50,7 @@ OF_RAWS = ("shot", "read", "alpha", "reference", "bgu")
     help="How --reference is fitted; published: with DualDn's damaged regulariser.  [default: "
     "smooth]",
 )
-@click.option("--overwrite", is_flag=True, help="Replace files that are there.")
+@OVERWRITE
 def command(**options: Any) -> None:
     """Take the noise off a picture, or off all pictures of a folder.
 
@@ -87,31 +63,8 @@ def command(**options: Any) -> None:
     noisegen denoise photos --model adfnet_n50.pt --out cleaned --device cuda
     noisegen denoise shot.dng --model runs/dualdn --out shot.png
     """
-    from noisegen.cli.progress import counting
-    from noisegen.errors import NoisegenError, RunError
-
     job = _job(options)
-    faults: list[NoisegenError] = []
-    warnings: list[str] = []
-    with counting("denoise", len(job.paths)) as done:
-        for (_, path), found in zip(job.paths, job.run(), strict=True):
-            if isinstance(found, NoisegenError):
-                faults.append(found)
-            else:
-                warnings += [f"{path} is without {what}" for what in found]
-            done()
-    for line in warnings:
-        click.echo(f"warning: {line}", err=True)
-    if faults:
-        raise RunError(
-            f"{len(faults)} of {len(job.paths)} pictures could not be used, the others are done: "
-            f"{faults[0]}"
-        )
-    what = (
-        job.paths[0][1] if len(job.paths) == 1 else f"{options['out']}: {len(job.paths)} pictures"
-    )
-    by = f"by {job.card.model}" + (f" of {job.card.origin}" if job.card.origin else "")
-    click.echo(f"{what}, {by}{_noise(job)}")
+    click.echo(run(job, "denoise", options["out"]) + _noise(job))
 
 
 def _job(options: dict[str, Any]) -> "Job | RawJob":
@@ -123,22 +76,19 @@ def _job(options: dict[str, Any]) -> "Job | RawJob":
 
     network, card = open_weights(options["model"])
     source, out = Path(options["source"]), Path(options["out"])
-    common: dict[str, Any] = {
-        "device": options["device"],
-        "tile": options["tile"],
-        "precision": options["precision"],
-        "bits": {"8": 8, "16": 16, None: None}[options["bits"]],
-        "overwrite": options["overwrite"],
-    }
+    told = common(options)
     if denoisers.entry(card.model).develop is None:
         for name in OF_RAWS:
             if options[name] is not None:
                 raise InputError(f"--{name} is of raws, {card.model} is a network of pictures")
         ensemble, guide = options["self_ensemble"], options["guide"]
-        common["guide"] = None if guide is None else Path(guide)
-        return Job.prepare(source, out, network, card, ensemble=ensemble, **common)
+        told["guide"] = None if guide is None else Path(guide)
+        told["show"] = shown(options)
+        return Job.prepare(source, out, network, card, ensemble=ensemble, **told)
     if options["guide"] is not None:
         raise InputError(f"{card.model} takes raws alone: leave --guide away")
+    if options["show"] is not None:
+        raise InputError(f"{card.model} has no maps to --show: leave it away")
     if options["self_ensemble"]:
         raise InputError("--self-ensemble turns pictures; a turned mosaic has another phase")
     shot, read, reference = options["shot"], options["read"], options["reference"]
@@ -155,7 +105,7 @@ def _job(options: dict[str, Any]) -> "Job | RawJob":
         alpha=options["alpha"] or 0.0,
         reference=None if reference is None else Path(reference),
         published_colours=options["bgu"] == "published",
-        **common,
+        **told,
     )
 
 

@@ -384,7 +384,7 @@ def test_any_block_goes_into_a_tiff(head, rest):
 REFUSED = [
     (["nothing.png", "--out", "b.png"], "there is no picture or folder nothing.png"),
     (["a.png", "--out", "b.gif"], "b.gif: pictures are written as .png, .tif"),
-    (["a.png", "--out", "a.png", "--overwrite"], "a.png is the noisy picture itself"),
+    (["a.png", "--out", "a.png", "--overwrite"], "a.png is the picture itself"),
     (["a.png", "--out", "there.png"], "there.png is there already; give another --out"),
     (["a.png", "--out", "b.jpg", "--bits", "16"], "b.jpg: a JPEG has 8 bits"),
     (["a.png", "--out", "b.png", "--device", "cuda"], "no GPU: torch sees none"),
