@@ -51,6 +51,7 @@ class Stream(IntEnum):
     DARK_FRAME = 11
     GUIDE = 15
     RGBIR = 17
+    WRONG_GUIDE = 18
     WEIGHTS = 20
     ORDER = 21
     MIXUP = 22

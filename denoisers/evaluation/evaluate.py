@@ -14,6 +14,7 @@ from catalogs.sources.roots import Root
 from denoisers import protocols
 from denoisers.card import Card
 from denoisers.evaluation import looks, overlap
+from denoisers.evaluation.guides import Given, given
 from denoisers.evaluation.looks import Looks
 from denoisers.evaluation.overlap import Overlap, TrainingData
 from denoisers.evaluation.result import Result, Score
@@ -48,6 +49,8 @@ class Evaluation:
         What was chosen, as it is written down.
     bgr
         Whether the network gets B, G, R.
+    guide
+        What it is given for a guide.
     """
 
     protocol: Protocol
@@ -58,6 +61,7 @@ class Evaluation:
     trained: TrainingData
     settings: Mapping[str, Any]
     bgr: bool = False
+    guide: Given = "own"
 
     @classmethod
     def prepare(
@@ -71,6 +75,7 @@ class Evaluation:
         ensemble: bool = False,
         precision: Precision = "float32",
         bgr: bool = False,
+        guide: Given = "own",
         data: tuple[str, ...] = (),
     ) -> Self:
         """Find the pictures and open the network.
@@ -91,6 +96,8 @@ class Evaluation:
             As in :class:`Restorer`.
         bgr
             Give the network B, G, R, as some published tests do.
+        guide
+            What it is given for a guide.
         data
             Training data; none: what the card names.
 
@@ -113,6 +120,8 @@ class Evaluation:
         channels = _check(card, protocol)
         cases = protocol.open(asked)
         guides = _check_guide(card, protocol, cases)
+        if guide != "own" and not guides:
+            raise InputError(f"{card.model} takes no guide: leave --guide away")
         way = protocol.ensemble_tile if ensemble else protocol.tile
         restorer: Restorer | RawRestorer
         if isinstance(network, Developing):
@@ -145,8 +154,9 @@ class Evaluation:
             "channel_order": "B, G, R" if bgr else "R, G, B" if channels == 3 else "one",
             "device": str(where),
             "precision": precision,
+            **({"guide": guide} if guides else {}),
         }
-        return cls(protocol, cases, restorer, card, weights, trained, settings, bgr)
+        return cls(protocol, cases, restorer, card, weights, trained, settings, bgr, guide)
 
     def check_out(self, out: Path | None) -> None:
         """Refuse to make a submission without a folder for it.
@@ -215,10 +225,10 @@ class Evaluation:
             submission = self.protocol.submission(self.cases, out)
         shown, scores = Looks(len(self.cases)), []
         seconds = pixels = 0.0
-        for number, name in enumerate(self.cases.names):
+        for number in range(len(self.cases)):
             case = self.cases.load(number)
             began = time.perf_counter()
-            restored, mosaic = self._restored(case, name)
+            restored, mosaic = self._restored(case, number)
             seconds += time.perf_counter() - began
             pixels += restored.shape[0] * restored.shape[1]
             if submission is not None and mosaic is not None:
@@ -243,7 +253,7 @@ class Evaluation:
         )
         return result, shown
 
-    def _restored(self, case: Case, name: str) -> tuple[Floats, Floats | None]:
+    def _restored(self, case: Case, number: int) -> tuple[Floats, Floats | None]:
         """Return a picture, and its mosaic if there is one."""
         mosaic = None
         if isinstance(self.restorer, RawRestorer):
@@ -251,13 +261,15 @@ class Evaluation:
             planes, picture = self.restorer(case.frame)
             restored, mosaic = case.frame.own(picture), case.frame.own(planes)[..., 0]
         else:
-            guide = case.guide if self.restorer.guide_channels else None
-            given = [p for p in (case.noisy, guide) if p is not None]
-            restored = self.restorer(*(p[..., ::-1] if self.bgr else p for p in given))
+            guide = None
+            if self.restorer.guide_channels:
+                guide = given(self.cases, number, case, self.guide)
+            inputs = [p for p in (case.noisy, guide) if p is not None]
+            restored = self.restorer(*(p[..., ::-1] if self.bgr else p for p in inputs))
         if not np.isfinite(restored).all():
             raise RunError(
-                f"{self.weights}: its result for {name} has values that are not finite; the "
-                "weights are of no use, or --precision float32 is needed"
+                f"{self.weights}: its result for {self.cases.names[number]} has values that are "
+                "not finite; the weights are of no use, or --precision float32 is needed"
             )
         return np.ascontiguousarray(restored[..., ::-1]) if self.bgr else restored, mosaic
 

@@ -55,6 +55,31 @@ def mixed(
     return out
 
 
+def misled(
+    tensors: dict[str, Tensor], recipe: Training, iteration: int, rank: int
+) -> dict[str, Tensor]:
+    """Return the batch with the guides that the recipe gives: some are wrong, or all are black."""
+    table, guide = recipe.guides, tensors.get("guide")
+    if guide is None:
+        return tensors
+    if table.given == "none":
+        return {**tensors, "guide": torch.zeros_like(guide)}
+    if not table.wrong:
+        return tensors
+    n = len(guide)
+    rng = generator(recipe.seed, Stream.WRONG_GUIDE, iteration, rank)
+    drawn = rng.random(n)
+    others = (np.arange(n) + rng.integers(1, max(2, n), n)) % n
+    shifts = rng.integers(-table.shift, table.shift + 1, (n, 2))
+    wrong = guide.clone()
+    for number in np.flatnonzero(drawn < table.wrong).tolist():
+        if drawn[number] < table.wrong / 2:
+            wrong[number] = guide[others[number]]
+        else:
+            wrong[number] = guide[number].roll(tuple(shifts[number].tolist()), (-2, -1))
+    return {**tensors, "guide": wrong}
+
+
 def losses(restored: Tensor, clean: Tensor, recipe: Training) -> Tensor:
     """Return the (n,) loss of each sample."""
     if recipe.clamp:

@@ -86,6 +86,30 @@ class Validation(Table):
     )
 
 
+class Guides(Table):
+    """What networks with a guide are given for it."""
+
+    given: Literal["own", "none"] = Field(
+        default="own",
+        description="Guides of the samples themselves, or none: black ones, by which a network is "
+        "compared with itself without a guide.",
+    )
+    wrong: Fraction = Field(
+        default=0.0,
+        description="Share of samples whose guide lies: that of another sample, or their own, "
+        "moved, half each.",
+    )
+    shift: Count = Field(
+        default=16, description="Pixels up to which it is moved, along rows and columns."
+    )
+
+    @model_validator(mode="after")
+    def _holds_together(self) -> Self:
+        if self.given == "none" and self.wrong:
+            raise ValueError("wrong: there are no guides to be wrong with given = 'none'")
+        return self
+
+
 class Mosaics(Table):
     """Noise and tone of networks that are trained on mosaics; DualDn's where nothing is said."""
 
@@ -163,6 +187,7 @@ class Training(Table):
         description="Compute blocks again for the gradient instead of keeping what is in them.",
     )
     mosaics: Mosaics | None = Field(None, description="Noise and tone of training on mosaics.")
+    guides: Guides = Field(Guides(), description="What networks with a guide are given for it.")
     optimiser: Optimiser = Field(Optimiser(), description="How weights are updated.")
     schedule: Schedule = Field(Schedule(), description="How the learning rate goes on.")
     mixup: Mixup = Field(Mixup(), description="Mixing of samples.")

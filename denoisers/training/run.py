@@ -34,7 +34,7 @@ from denoisers.training.loop import Loop, Progress, Result
 from denoisers.training.mosaics import HeldOutMosaics
 from denoisers.training.precision import settled
 from denoisers.training.ranks import chosen, joined
-from denoisers.training.recipe import Training, in_phases
+from denoisers.training.recipe import Guides, Training, in_phases
 from denoisers.training.state import State
 from denoisers.training.validation import HeldOut
 from noisegen.errors import CorpusMismatchError, InputError, RecipeError
@@ -106,6 +106,8 @@ class Run:
             page = denoisers.entry(recipe.model)
             if recipe.vgg is not None and not page.perceives:
                 raise RecipeError(f"vgg: the loss of {page.name} does not look through one")
+            if recipe.guides != Guides() and "guide" not in page.inputs:
+                raise RecipeError(f"guides: {page.name} takes none; leave it away")
             mixture, held_out = self._open(page)
             loader = Loader(
                 mixture,

@@ -11,7 +11,7 @@ from torch.nn.parallel import DistributedDataParallel
 from denoisers.base import ModelEntry, picture_of
 from denoisers.data import Batch
 from denoisers.training.mosaics import prepared
-from denoisers.training.objective import losses, mixed, on_device
+from denoisers.training.objective import losses, misled, mixed, on_device
 from denoisers.training.precision import autocast
 from denoisers.training.recipe import Training
 from denoisers.training.schedules import learning_rate
@@ -59,6 +59,7 @@ def step(
         tensors = prepared(batch, recipe, device)
     else:
         tensors = mixed(on_device(batch, recipe, device), recipe, state.iteration, rank)
+        tensors = misled(tensors, recipe, state.iteration, rank)
     state.model.train()
     if recipe.phases:
         state.model.begin(recipe.phase(state.iteration))

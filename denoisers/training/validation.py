@@ -135,6 +135,8 @@ class HeldOut:
     def case(self, model: Denoiser, number: int, device: torch.device) -> Case:
         """Return a validated sample; inputs have sides that the network takes."""
         found = {name: _tensor(p, device) for name, p in self.pictures(number).items()}
+        if self.recipe.guides.given == "none" and "guide" in found:
+            found["guide"] = torch.zeros_like(found["guide"])
         inputs = tuple(pad_to_multiple(found[name], model.multiple) for name in self.inputs)
         return Case(inputs, found["noisy"][0], found["clean"][0])
 

@@ -45,6 +45,14 @@ ROWS = 30
 )
 @click.option("--bgr", is_flag=True, help="Give the network blue, green, red, as ADFNet's test.")
 @click.option(
+    "--guide",
+    type=click.Choice(["own", "none", "moved", "other"]),
+    default="own",
+    show_default=True,
+    help="What a network with a guide gets: each picture's own, a black one, its own 8 pixels off, "
+    "or another picture's.",
+)
+@click.option(
     "--device",
     type=click.Choice(["auto", "cpu", "cuda"]),
     default="auto",
@@ -96,6 +104,7 @@ def command(**options: Any) -> None:
         ensemble=options["self_ensemble"],
         precision=options["precision"],
         bgr=options["bgr"],
+        guide=options["guide"],
         data=options["data"],
     )
     job.check_out(out)

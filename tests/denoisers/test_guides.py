@@ -10,9 +10,13 @@ import denoisers
 from denoisers import card as cards
 from denoisers.data import Loader, Mixture, open_data
 from denoisers.data.turns import turned
+from denoisers.evaluation.guides import given
+from denoisers.inference.restorer import Restorer
 from denoisers.models import dvn
 from denoisers.models.rffnet import Restored, loss, terms
+from denoisers.protocols.base import Case, Cases
 from denoisers.training import recipe
+from denoisers.training.objective import misled
 from denoisers.training.run import Run
 from noisegen.cli import main
 from noisegen.errors import InputError, MissingDataError, RecipeError
@@ -38,6 +42,14 @@ def saved(path, name, **options):
     made = denoisers.create(name, **options)
     card = cards.Card(model=name, options=page.check(options).model_dump(), origin="a test")
     cards.save(path, made, card)
+    return path
+
+
+def plain(folder):
+    """Write a small network without a guide; return its file."""
+    path, options = folder / "plain.safetensors", {"depth": 2, "width": 4, "batch_norm": False}
+    card = cards.Card(model="dncnn", options=denoisers.entry("dncnn").check(options).model_dump())
+    cards.save(path, denoisers.create("dncnn", **options), card)
     return path
 
 
@@ -249,11 +261,7 @@ def test_denoise_names_a_guide_that_does_not_fit(weights, tmp_path):
         (weights["dvn-recons", 1], (), "dvn-recons takes clean, guide; these are pictures alone"),
     ):
         assert line in refused("denoise", noisy / "a.png", *more, *out, model)
-    plain = denoisers.create("dncnn", depth=2, width=4, batch_norm=False)
-    options = denoisers.entry("dncnn").check({"depth": 2, "width": 4, "batch_norm": False})
-    cards.save(tmp_path / "p", plain, cards.Card(model="dncnn", options=options.model_dump()))
-    (tmp_path / "p").rename(tmp_path / "p.safetensors")
-    line = refused("denoise", noisy / "a.png", "--guide", colour, *out, tmp_path / "p.safetensors")
+    line = refused("denoise", noisy / "a.png", "--guide", colour, *out, plain(tmp_path))
     assert "dncnn takes pictures alone: leave --guide away" in line
 
 
@@ -268,3 +276,116 @@ def test_evaluate_gives_the_guide_to_the_network(guided, corpus, weights, tmp_pa
     assert "has no guides; test it on a corpus with such guides" in line
     line = refused("evaluate", weights["rffnet", 3], "--on", "corpus", "--root", url)
     assert "has guides of 1 channels" in line
+
+
+def batch_of(n=12):
+    rng = torch.Generator().manual_seed(2)
+    names = {"clean": 3, "noisy": 3, "guide": 1}
+    return {name: torch.rand(n, c, 8, 8, generator=rng) for name, c in names.items()}
+
+
+def test_a_share_of_guides_lies_half_of_them_moved():
+    batch = batch_of()
+    training = recipe.parse(
+        {"model": "rffnet", "iterations": 9, "guides": {"wrong": 0.5, "shift": 3}, "seed": 4}
+    )
+    own = other = moved = 0
+    for iteration in range(60):
+        found = misled(batch, training, iteration, 0)
+        assert found["clean"] is batch["clean"]
+        assert torch.equal(found["guide"], misled(batch, training, iteration, 0)["guide"])
+        for number, guide in enumerate(found["guide"]):
+            alike = [int(i) for i in range(12) if torch.equal(guide, batch["guide"][i])]
+            if alike == [number]:
+                own += 1
+            elif alike:
+                other += 1
+            else:
+                shifts = [(y, x) for y in range(-3, 4) for x in range(-3, 4)]
+                assert any(
+                    torch.equal(guide, batch["guide"][number].roll(s, (-2, -1))) for s in shifts
+                )
+                moved += 1
+    # Of 720 guides a quarter each is expected, with a standard deviation of 11.6; of 49 shifts one
+    # leaves a guide where it is.
+    assert abs(other - 180) < 5 * 11.6
+    assert abs(moved - 180 * 48 / 49) < 5 * 11.6
+    assert own + other + moved == 720
+
+
+def test_without_guides_they_are_black_in_training_and_validation(guided, tmp_path):
+    batch = batch_of(2)
+    data = {"model": "rffnet", "iterations": 2, "batch": 2, "patch": 32, "options": SMALL}
+    data |= {"validation": {"every": 2, "count": 2}, "guides": {"given": "none"}}
+    training = recipe.parse(data)
+    assert not misled(batch, training, 0, 0)["guide"].any()
+    assert misled(batch, recipe.parse({**data, "guides": {}}), 0, 0) is batch
+    seen = []
+    train = Run(training, [(guided[1].storage.url, 1)], tmp_path / "run", device="cpu")
+    hooked = torch.nn.modules.module.register_module_forward_pre_hook(
+        lambda module, inputs: (
+            seen.append(inputs[1].abs().max().item()) if type(module).__name__ == "RFFNet" else None
+        )
+    )
+    try:
+        train.train()
+    finally:
+        hooked.remove()
+    assert len(seen) >= 4  # two of training, two of validation
+    assert set(seen) == {0.0}
+
+
+def test_what_guides_cannot_be_is_one_line(guided, tmp_path):
+    with pytest.raises(RecipeError, match="wrong: there are no guides to be wrong"):
+        recipe.parse(
+            {"model": "rffnet", "iterations": 1, "guides": {"given": "none", "wrong": 0.1}}
+        )
+    line = refused(
+        "train", "dncnn", "--data", guided[1].storage.url, "--set", "guides.wrong=0.2",
+        "--set", "iterations=1", "--out", tmp_path / "r",
+    )  # fmt: skip
+    assert "guides: dncnn takes none; leave it away" in line
+
+
+@pytest.mark.parametrize(
+    ("how", "of"),
+    [
+        ("own", lambda guides, number: guides[number]),
+        ("none", lambda guides, number: np.zeros_like(guides[number])),
+        ("moved", lambda guides, number: np.roll(guides[number], (8, 8), (0, 1))),
+        ("other", lambda guides, number: guides[(number + len(guides) // 2) % len(guides)]),
+    ],
+)
+def test_evaluate_gives_the_guide_that_is_asked_for(guided, weights, monkeypatch, how, of):
+    corpus = guided[1]
+    guides = [corpus[int(n)].arrays["guide"] for n in corpus.valid]
+    seen = []
+    call = Restorer.__call__
+
+    def watched(self, noisy, guide):
+        seen.append(guide)
+        return call(self, noisy, guide)
+
+    monkeypatch.setattr(Restorer, "__call__", watched)
+    done = run(
+        "evaluate", weights["rffnet", 1], "--on", "corpus", "--root", corpus.storage.url,
+        "--guide", how,
+    )  # fmt: skip
+    assert done.exit_code == 0, done.output
+    assert len(seen) == len(guides)
+    for number, guide in enumerate(seen):
+        np.testing.assert_array_equal(guide, of(guides, number))
+
+
+def test_other_guides_need_other_pictures(guided, tmp_path):
+    corpus = guided[1]
+    picture, guide = (corpus[0].arrays[name] for name in ("noisy", "guide"))
+    case = Case(picture, picture, guide=guide)
+    one = Cases("here", ("a",), lambda number: case, guide_channels=1)
+    with pytest.raises(InputError, match="here: a has no other picture whose guide"):
+        given(one, 0, case, "other")
+    line = refused(
+        "evaluate", plain(tmp_path), "--on", "corpus", "--root", corpus.storage.url,
+        "--guide", "none",
+    )  # fmt: skip
+    assert "takes no guide: leave --guide away" in line
