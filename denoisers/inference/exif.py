@@ -129,6 +129,14 @@ def directory(data: bytes) -> Directory:
     return _directory(data, _first(data), _BELOW)
 
 
+def entries(data: bytes, at: int) -> Directory:
+    """Return the directory at a place of data whose offsets count from its first byte.
+
+    It is big-endian unless the data begin as a little-endian TIFF does.
+    """
+    return _directory(data, at, {})
+
+
 def _of_picture(data: bytes) -> Directory:
     return {
         tag: entry

@@ -8,9 +8,10 @@ from typing import Literal, Self
 import cv2
 import numpy as np
 
+from catalogs.sources import pictures
 from denoisers.base import Denoiser
 from denoisers.card import Card
-from denoisers.inference import files, metadata
+from denoisers.inference import files, from_picture, iphone, metadata
 from denoisers.inference.metadata import Metadata
 from denoisers.inference.raws import (
     Frame,
@@ -19,7 +20,9 @@ from denoisers.inference.raws import (
     RawRestorer,
     cropped,
     noise_of,
+    normalised,
     oriented,
+    shot_of,
     unoriented,
 )
 from denoisers.inference.restorer import Precision, best_precision
@@ -55,13 +58,15 @@ class RawJob:
     restorer, card
         The network.
     bits
-        Bits of a written picture's value.
+        Bits of a written picture's value; none: 8, or as many as a picture has.
     given
         Noise of the files, if it was said.
     alpha
         Strength of the tone curve.
     reference
         Picture whose colours the result gets.
+    iphone
+        Whether light and noise are set by :mod:`denoisers.inference.iphone`.
     noise
         Of each file that was read, filled in while the job runs.
     """
@@ -69,10 +74,11 @@ class RawJob:
     paths: tuple[tuple[Path, Path], ...]
     restorer: RawRestorer
     card: Card
-    bits: files.Bits = 8
+    bits: files.Bits | None = None
     given: Noise | None = None
     alpha: float = 0.0
     reference: Path | None = None
+    iphone: bool = False
     noise: dict[Path, Noise] = field(default_factory=dict)
 
     @classmethod
@@ -91,6 +97,7 @@ class RawJob:
         alpha: float = 0.0,
         reference: Path | None = None,
         published_colours: bool = False,
+        iphone: bool = False,
         overwrite: bool = False,
     ) -> Self:
         """Find the files and place the network.
@@ -99,7 +106,7 @@ class RawJob:
         ----------
         source, out
             Two files, or two folders; a folder is searched to the bottom for raws, which become
-            PNGs.
+            PNGs, or where it has none for pictures.
         network, card
             Of :func:`denoisers.inference.weights.open_weights`.
         device, tile, precision
@@ -108,7 +115,7 @@ class RawJob:
             Of a picture's value; 8 if it is not said.
         levels
             K and S of the files; none: looked up.
-        alpha, reference, published_colours
+        alpha, reference, iphone, published_colours
             As in this class and :class:`RawRestorer`.
         overwrite
             Whether files that are there are replaced.
@@ -126,8 +133,17 @@ class RawJob:
         found = _files(source, out)
         if reference is not None and len(found) > 1:
             raise InputError("--reference: the colours of one picture are those of one raw file")
+        pictured = [path for path, _ in found if _is_picture(path)]
+        if pictured and (reference is not None or iphone):
+            option = "--iphone" if iphone else "--reference"
+            raise InputError(f"{pictured[0]} is no raw: leave {option} away")
+        if iphone and levels is not None:
+            raise InputError("--iphone sets the noise: leave --shot and --read away")
         for path_in, path_out in found:
             _check_ending(path_out, bits, network)
+            if path_out.suffix.lower() == DNG and (iphone or path_in in pictured):
+                what = "a picture is no mosaic" if pictured else "--iphone brightens the mosaic"
+                raise InputError(f"{path_out}: {what}, write a PNG, TIFF or JPEG")
             if path_out.exists() and path_in.resolve() == path_out.resolve():
                 raise InputError(f"{path_out} is the raw file itself; give another --out")
             if path_out.exists() and not overwrite:
@@ -141,7 +157,7 @@ class RawJob:
             device=where,
         )
         given = None if levels is None else Noise(*levels, "given")
-        return cls(found, restorer, card, bits or 8, given, alpha, reference)
+        return cls(found, restorer, card, bits, given, alpha, reference, iphone)
 
     def run(self) -> Iterator[tuple[str, ...] | NoisegenError]:
         """Denoise one file after the other.
@@ -159,26 +175,63 @@ class RawJob:
             If a file cannot be written.
         """
         for source, out in self.paths:
+            write = self._of_picture if _is_picture(source) else self._of_raw
             try:
-                image = raw.read(source)
-                reference = self._reference(image)
-                if reference is not None:
-                    image = cropped(image, *reference.shape[:2])
-                self.noise[source] = noise = self.given or noise_of(image)
-                frame = Frame.of(image, noise, self.alpha)
+                yield write(source, out)
             except (UnreadableFileError, InputError) as error:
                 if len(self.paths) == 1:
                     raise
                 yield error
-                continue
-            mosaic, picture = self.restorer(frame, reference)
-            make_folder(out.parent)
-            if out.suffix.lower() == DNG:
-                yield _write_dng(out, frame.own(mosaic)[..., 0], image)
-                continue
-            upright = oriented(frame.own(picture), image.metadata.orientation)
-            kept = Metadata(exif=metadata.read(source.read_bytes()).exif)
-            yield files.write(out, np.clip(upright, 0, 1), self.bits, kept)
+
+    def _of_raw(self, source: Path, out: Path) -> tuple[str, ...]:
+        image = raw.read(source)
+        reference = self._reference(image)
+        if reference is not None:
+            image = cropped(image, *reference.shape[:2])
+        noise = self.given or noise_of(image)
+        if self.iphone:
+            frame, noise = self._brightened(source, image, noise)
+        else:
+            frame = Frame.of(image, noise, self.alpha)
+        self.noise[source] = noise
+        mosaic, picture = self.restorer(frame, reference)
+        make_folder(out.parent)
+        if out.suffix.lower() == DNG:
+            return _write_dng(out, frame.own(mosaic)[..., 0], image)
+        upright = oriented(frame.own(picture), image.metadata.orientation)
+        kept = Metadata(exif=metadata.read(source.read_bytes()).exif)
+        return files.write(out, np.clip(upright, 0, 1), self.bits or 8, kept)
+
+    def _brightened(self, source: Path, image: RawImage, noise: Noise) -> tuple[Frame, Noise]:
+        own = image.metadata
+        if own.make != iphone.APPLE:
+            raise InputError(
+                f"{source}: made by {own.make or 'nobody named'}, not by {iphone.APPLE}; leave "
+                "--iphone away"
+            )
+        exposure = iphone.read(source, source.read_bytes())
+        bright, noise = exposure.applied(np.clip(normalised(image), 0, 1), noise)
+        return Frame.at_red(bright, own.cfa, shot_of(own, noise, self.alpha)), noise
+
+    def _of_picture(self, source: Path, out: Path) -> tuple[str, ...]:
+        file = files.read(source)
+        isp = self.restorer.model.isp
+        frame, self.noise[source] = from_picture.frame(
+            file.picture, isp, self.alpha, self.given, source
+        )
+        _, picture = self.restorer(frame)
+        make_folder(out.parent)
+        own = np.clip(frame.own(picture), 0, 1)
+        return files.write(out, own, self.bits or file.bits, file.metadata)
+
+    @property
+    def warnings(self) -> list[str]:
+        """What a user has to know of the files before they are denoised."""
+        pictured = [path for path, _ in self.paths if _is_picture(path)]
+        if not pictured:
+            return []
+        what = from_picture.WARNING.format(path=pictured[0], model=self.card.model)
+        return [what + (f" ({len(pictured)} such files)" if len(pictured) > 1 else "")]
 
     def _reference(self, image: RawImage) -> Picture | None:
         """Return the reference as the sensor lies, from 0 to 1."""
@@ -196,13 +249,24 @@ class RawJob:
 
 def _files(source: Path, out: Path) -> tuple[tuple[Path, Path], ...]:
     if source.is_file():
-        return ((source, out / f"{source.stem}.png" if out.is_dir() else out),)
+        name = source.name if _is_picture(source) else f"{source.stem}.png"
+        return ((source, out / name if out.is_dir() else out),)
     if not source.is_dir():
         raise MissingDataError(f"there is no raw file or folder {source}: check the path")
-    found = [p for p in sorted(source.rglob("*")) if p.suffix.lower() in RAWS]
+    every = sorted(source.rglob("*"))
+    found = [p for p in every if p.suffix.lower() in RAWS]
     if not found:
-        raise MissingDataError(f"{source}: no raw file there ({', '.join(sorted(RAWS))})")
+        pictured = tuple((p, out / p.relative_to(source)) for p in every if _is_picture(p))
+        if not pictured:
+            raise MissingDataError(
+                f"{source}: no raw file there ({', '.join(sorted(RAWS))}), and no picture"
+            )
+        return pictured
     return tuple((path, (out / path.relative_to(source)).with_suffix(".png")) for path in found)
+
+
+def _is_picture(path: Path) -> bool:
+    return path.suffix.lower() in pictures.EXTENSIONS
 
 
 def _check_ending(path: Path, bits: files.Bits | None, network: Developing) -> None:

@@ -38,6 +38,9 @@ BAND = 512
 DARKEST = 1e-6
 """What pictures and noise maps are cut at, where they are given other colours."""
 
+RED: Phase = "RGGB"
+"""Of the mosaics that networks take."""
+
 Picture = npt.NDArray[np.float32]
 
 Told = Origin | Literal["given"]

@@ -19,6 +19,7 @@ import torch
 from catalogs.sources.base import ImageRef
 from catalogs.sources.fivek import FiveK
 from denoisers.inference.raws import (
+    RED,
     Frame,
     Noise,
     Picture,
@@ -29,7 +30,7 @@ from denoisers.inference.raws import (
 )
 from denoisers.models.dualdn import Isp
 from denoisers.protocols.base import Asked, Case, Cases, Protocol
-from noisegen.cfa import Phase, from_planes, plane_map
+from noisegen.cfa import from_planes, plane_map
 from noisegen.errors import InputError
 from noisegen.isp.geometry import first_red, tiled_window
 from noisegen.random import published_legacy_generator
@@ -42,8 +43,6 @@ ALPHAS = (0.2, 0.5, 0.8)
 SEED = 100
 PATCH, BORDER = 512, 16
 """Of the published tiles: a picture is cut to whole patches and a border."""
-
-RED: Phase = "RGGB"
 
 
 def open_raws(asked: Asked) -> Cases:

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from denoisers.inference.job import Job
     from denoisers.inference.raw_job import RawJob
 
-OF_RAWS = ("shot", "read", "alpha", "reference", "bgu")
+OF_RAWS = ("shot", "read", "alpha", "reference", "bgu", "iphone")
 """Options of raws alone."""
 
 
@@ -50,12 +50,19 @@ OF_RAWS = ("shot", "read", "alpha", "reference", "bgu")
     help="How --reference is fitted; published: with DualDn's damaged regulariser.  [default: "
     "smooth]",
 )
+@click.option(
+    "--iphone",
+    is_flag=True,
+    default=None,
+    help="Raws of Apple's phones: light and noise by DualDn's rule, from the maker notes.",
+)
 @OVERWRITE
 def command(**options: Any) -> None:
     """Take the noise off a picture, or off all pictures of a folder.
 
     PNG, TIFF and JPEG of 8 or 16 bits and any size; profile and EXIF are kept. A network of
-    mosaics (dualdn) takes raws instead, and writes pictures or a DNG.
+    mosaics (dualdn) takes raws instead, and writes pictures or a DNG; pictures it takes back to a
+    mosaic first, with a warning.
 
     \b
     noisegen denoise photo.png --model runs/adfnet --out clean.png
@@ -64,6 +71,8 @@ def command(**options: Any) -> None:
     noisegen denoise shot.dng --model runs/dualdn --out shot.png
     """
     job = _job(options)
+    for line in getattr(job, "warnings", ()):
+        click.echo(f"warning: {line}", err=True)
     click.echo(run(job, "denoise", options["out"]) + _noise(job))
 
 
@@ -105,6 +114,7 @@ def _job(options: dict[str, Any]) -> "Job | RawJob":
         alpha=options["alpha"] or 0.0,
         reference=None if reference is None else Path(reference),
         published_colours=options["bgu"] == "published",
+        iphone=bool(options["iphone"]),
         **told,
     )
 

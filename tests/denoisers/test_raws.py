@@ -303,8 +303,10 @@ def test_networks_and_files_that_do_not_go_together(weights, photos, tmp_path):
     with pytest.raises(InputError, match="dncnn takes no raws"):
         card = cards.Card(model="dncnn", options={})
         RawJob.prepare(path, tmp_path / "b.png", denoisers.create("dncnn"), card)
-    with pytest.raises(MissingDataError, match="no raw file there"):
-        RawJob.prepare(photos, tmp_path / "out", network(), cards.Card(model="dualdn", options={}))
+    empty = tmp_path / "empty"
+    empty.mkdir()
+    with pytest.raises(MissingDataError, match=r"no raw file there .*, and no picture"):
+        RawJob.prepare(empty, tmp_path / "out", network(), cards.Card(model="dualdn", options={}))
     own = denoisers.create("dncnn", depth=2, width=4)
     settings = {"depth": 2, "width": 4, "channels": 3, "batch_norm": True}
     cards.save(tmp_path / "d.safetensors", own, cards.Card(model="dncnn", options=settings))
