@@ -68,6 +68,7 @@ class Stream(IntEnum):
     UNPROCESS = 60
     NECA_GAIN = 65
     BOOTSTRAP = 70
+    BENCH = 71
     NECA = 80
     NECA_HELD_OUT = 81
 

@@ -1,12 +1,14 @@
-"""The bench: one network a row and seed, tested on scenes and on a camera that were left out.
+"""The bench: some networks a row, tested on scenes and on a camera that were left out.
 
 ::
 
     WORK/
         bench.json        what is measured: another bench in the same folder is refused
         registered/       all pairs, their halves laid on each other, and shifts.json
-        train/            the training pairs as files
-        *.toml, *.zarr    fitted noise, matched recipes, corpora
+        train/            the training pairs as files; train-singles/: each clean half alone
+        *.toml, *.json    fitted noise, settings of the camera
+        *.corpora/        corpora of each picture
+        neca/             NeCA's networks, where they are trained here
         runs/ROW-SEED/    training runs, and psnr-SET.json of each set of pictures they ran on
 
 The same work folder goes on where it was stopped.
@@ -14,39 +16,37 @@ The same work folder goes on where it was stopped.
 
 import hashlib
 import json
-import math
 import time
-from collections.abc import Callable, Mapping
-from contextlib import AbstractContextManager
+from collections.abc import Mapping
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from denoisers import card as cards
-from denoisers.inference.restorer import Restorer
-from denoisers.realnoise import filters, halves
+from denoisers.realnoise import halves
+from denoisers.realnoise.jobs import Jobs
+from denoisers.realnoise.learned import NONE, Learned
+from denoisers.realnoise.networks import Networks, PSNRs, Watch
 from denoisers.realnoise.register import Shifts, registered
-from denoisers.realnoise.rows import FIRST, REAL, WHITE, Makers, Row
+from denoisers.realnoise.rows import FINISHED, MIXED, REAL, WHITE, Makers, Row, mixed
 from denoisers.realnoise.scores import Score, scores
 from denoisers.realnoise.split import Split, split, thinned
+from denoisers.realnoise.white import climb, multiple
 from denoisers.storage import write_text
-from denoisers.training.loop import Progress
-from denoisers.training.ranks import chosen
 from denoisers.training.recipe import Training
-from denoisers.training.run import Run
 from noisegen.errors import CorpusMismatchError, InputError
-from noisegen.metrics import psnr, to_8bit
 from pipelines.pairs import Pairs, open_pairs
-
-Watch = Callable[[str, int], AbstractContextManager[Callable[[Progress], None]]]
-"""Told what is trained next and for how many iterations; gets the progress."""
+from pipelines.tables.neca import WHOLE
 
 Floats = npt.NDArray[np.float64]
 
 NOISY, FILTER = "noisy", "blur or non-local means"
+
+_TRIAL, _MADE, _NETWORK, _BOUND = range(4)  # what is urgent: others wait for it
 
 
 @dataclass(frozen=True)
@@ -68,7 +68,7 @@ class Results:
     scores
         By set and row.
     seconds
-        Processor seconds of this call.
+        Wall time of this call.
     """
 
     split: Split
@@ -102,8 +102,12 @@ class Bench:
         Whether halves are laid on each other before anything else, in training and in testing.
     preset
         Recipe of the physics rows.
+    learned
+        NeCA's networks; without any there are no rows of it.
     device
         ``auto``, ``cpu`` or ``cuda``.
+    jobs
+        Networks that are trained at a time, each in a process of its own if there are several.
     watch
         Shows how it goes.
     """
@@ -117,7 +121,9 @@ class Bench:
     per_scene: int | None = None
     register: bool = True
     preset: str = "camera-jpeg"
+    learned: Learned = NONE
     device: str = "auto"
+    jobs: int = 1
 
     def run(self) -> Results:
         """Train what is missing, and test.
@@ -127,7 +133,7 @@ class Bench:
         InputError
             If the pairs do not do for the bench, or the work folder is another bench's.
         """
-        began = time.process_time()
+        began = time.monotonic()
         pairs = thinned(open_pairs(self.pairs), self.per_scene)
         parts = split(pairs, self.camera)
         self._claim(pairs, parts)
@@ -137,20 +143,24 @@ class Bench:
             parts = split(pairs, self.camera)
         files = halves.write(parts.train, self.work / "train")
         self._check(files.side, parts)
-        makers = Makers(parts.train, files, self.work, self.preset, self.training.seed)
-        others = makers.others()  # first: a preset that does not do is refused before all training
-        white, tried = self._white(makers, parts)
-        rows = [white, *others]
-        psnrs: dict[str, dict[str, Floats]] = {
-            name: self._bounds(name, parts) for name in parts.tested
+        makers = Makers(
+            parts.train,
+            files,
+            self.work,
+            self.preset,
+            self.training.seed,
+            self.learned,
+            self.device,
+        )
+        makers.check()
+        found = _Measured(self, makers, parts)
+        found.run()
+        rows = found.in_order
+        psnrs = {
+            name: {row: np.array(values) for row, values in found.of_set(name).items()}
+            for name in parts.tested
         }
-        for row in rows:
-            for number in range(self.seeds):
-                self._train(row, number)
-            for name, tested in parts.tested.items():
-                own = [self._psnrs(row, number, name, tested) for number in range(self.seeds)]
-                psnrs[name][row.name] = np.array(own)
-        found = {
+        scored = {
             name: scores(
                 psnrs[name], [e.scene for e in tested.entries], WHITE, REAL, self.training.seed
             )
@@ -159,9 +169,9 @@ class Bench:
         titles = {NOISY: "the pictures as they are", FILTER: "tuned on each test picture"}
         titles |= {row.name: row.title for row in rows}
         facts = {row.name: row.facts for row in rows if row.facts}
-        facts[WHITE] = {**facts[WHITE], "tried": tried}
-        seconds = time.process_time() - began
-        return Results(parts, shifts, titles, facts, psnrs, found, seconds)
+        facts[WHITE] = {**facts[WHITE], "tried": found.tried}
+        seconds = time.monotonic() - began
+        return Results(parts, shifts, titles, facts, psnrs, scored, seconds)
 
     def _claim(self, pairs: Pairs, parts: Split) -> None:
         """Take the work folder, or refuse one that another bench works in."""
@@ -174,6 +184,7 @@ class Bench:
             "camera": parts.camera,
             "register": self.register,
             "preset": self.preset,
+            "neca": self.learned.identity,
             "training": self.training.model_dump(mode="json", by_alias=True),
         }
         text, path = json.dumps(own, indent=1, ensure_ascii=False) + "\n", self.work / "bench.json"
@@ -197,98 +208,111 @@ class Bench:
                 f"for patches of {self.training.patch}; give --patch"
             )
 
-    def _white(self, makers: Makers, parts: Split) -> tuple[Row, list[dict[str, Any]]]:
-        """Return white noise of the range that does best on the training pairs, and all tried.
 
-        It climbs: from the first range up for as long as networks of half the iterations do better,
-        or down where the first step up does worse.
-        """
-        tried: dict[int, tuple[float, Row]] = {}
+class _Measured:
+    """What all networks come to, as far as they are trained."""
 
-        def at(step: int) -> float:
-            row = makers.white(step)
-            if row is None:
-                return -math.inf
-            if step not in tried:
-                trial = replace(row, name=f"{WHITE}-{2 ** (step / 2):.2f}-trial")
-                self._train(trial, 0, max(1, self.training.iterations // 2))
-                tried[step] = float(np.mean(self._psnrs(trial, 0, "train", parts.train))), row
-            return tried[step][0]
+    def __init__(self, bench: Bench, makers: Makers, parts: Split) -> None:
+        self._bench, self._makers, self._parts = bench, makers, parts
+        self._jobs = Jobs(bench.jobs)
+        alone = bench.jobs == 1
+        self._networks = Networks(
+            bench.work,
+            bench.training,
+            str(makers.halves.folder),
+            parts.tested,
+            bench.device,
+            bench.watch if alone else _unwatched,
+        )
+        self._rows: dict[str, Row] = {}
+        self._psnrs: dict[str, dict[int, PSNRs]] = {}
+        self._bounds: dict[str, list[list[float]]] = {}
+        self._trials: dict[int, float] = {}
 
-        best = FIRST if makers.white(FIRST) else 0
-        way = 1 if at(best + 1) > at(best) else -1
-        while at(best + way) > at(best):
-            best += way
-        every = [tried[step] for step in sorted(tried)]
-        return tried[best][1], [{"awgn": row.facts["awgn"], "train_psnr": p} for p, row in every]
+    def run(self) -> None:
+        """Do all that is missing."""
+        self._climb = climb(lambda step: self._makers.white(step) is not None)
+        self._try(next(self._climb))
+        for make in self._makers.rows.values():
+            self._jobs.add(_MADE, make, self._made)
+        for name in self._parts.tested:
+            self._jobs.add(
+                _BOUND, partial(self._networks.bounds, name), partial(self._bounded, name)
+            )
+        self._jobs.run()
 
-    def _folder(self, row: Row, number: int) -> Path:
-        return self.work / "runs" / f"{row.name}-{number}"
+    @property
+    def in_order(self) -> list[Row]:
+        """The rows of the table."""
+        order = [WHITE, *self._makers.rows, REAL]
+        if MIXED in self._rows:
+            order.insert(order.index(WHOLE) + 1, MIXED)
+        return [self._rows[name] for name in dict.fromkeys(order)]
 
-    def _train(self, row: Row, number: int, iterations: int | None = None) -> None:
-        """Train one network; nothing is done where it is there already."""
-        folder, recipe = self._folder(row, number), self._recipe(row, number, iterations)
-        if (folder / "done").exists():
-            return
-        what = f"{row.name}, network {number + 1} of {self.seeds}: {row.title}"
-        with self.watch(what, recipe.iterations) as told:
-            Run(
-                recipe,
-                [(row.data, 1.0)],
-                folder,
-                val=str(self.work / "train"),
-                device=self.device,
-                workers=1,
-                told=told,
-            ).train()
-        write_text(folder / "done", "")
+    @property
+    def tried(self) -> list[dict[str, Any]]:
+        """What ranges of white noise came to on the training pairs."""
+        return [
+            {"awgn": self._white(step).facts["awgn"], "train_psnr": self._trials[step]}
+            for step in sorted(self._trials)
+        ]
 
-    def _recipe(self, row: Row, number: int, iterations: int | None) -> Training:
-        """Return the training recipe of a row: all alike but for the noise and the seed."""
-        own: dict[str, Any] = {**row.training, "seed": self.training.seed + number}
-        if iterations is not None:
-            last = self.training.validation.model_copy(update={"every": iterations})
-            own |= {"iterations": iterations, "validation": last}
-        return self.training.model_copy(update=own)
+    def of_set(self, name: str) -> dict[str, list[list[float]]]:
+        """Return the PSNRs on a set of pictures: (networks, pictures) by row."""
+        noisy, filtered = zip(*self._bounds[name], strict=True)
+        found = {NOISY: [list(noisy)], FILTER: [list(filtered)]}
+        for row in self.in_order:
+            of_row = self._psnrs[row.name]
+            found[row.name] = [of_row[number][name] for number in sorted(of_row)]
+        return found
 
-    def _psnrs(self, row: Row, number: int, name: str, tested: Pairs) -> list[float]:
-        """Return the PSNR of each picture that a network restored, in dB."""
+    def _white(self, step: int) -> Row:
+        row = self._makers.white(step)
+        assert row is not None
+        return row
 
-        def measure() -> list[float]:
-            model, _ = cards.load(folder / "last.safetensors")
-            device = chosen(self.device)
-            restorer = Restorer(model.to(device), device=device)
-            return [psnr(to_8bit(restorer(p.noisy)), _bytes(p.clean)) for p in tested]
+    def _try(self, step: int) -> None:
+        row = self._white(step)
+        trial = replace(row, name=f"{WHITE}-{multiple(step):.2f}-trial")
+        self._jobs.add(
+            _TRIAL,
+            partial(self._networks.trial, trial, self._parts.train),
+            partial(self._tried, step, trial),
+        )
 
-        folder = self._folder(row, number)
-        return _kept(folder / f"psnr-{name}.json", measure)
+    def _tried(self, step: int, row: Row, psnr: float) -> None:
+        self._say(f"{row.name}: {psnr:.2f} dB on the training pairs")
+        self._trials[step] = psnr
+        try:
+            self._try(self._climb.send(psnr))
+        except StopIteration as end:
+            self._made(self._white(end.value))
 
-    def _bounds(self, name: str, parts: Split) -> dict[str, Floats]:
-        """Return the rows that need no network."""
-        tested = parts.tested[name]
+    def _made(self, row: Row) -> None:
+        self._rows[row.name] = row
+        for number in range(self._bench.seeds):
+            self._jobs.add(
+                _NETWORK,
+                partial(self._networks.network, row, number),
+                partial(self._trained, row, number),
+            )
+        parts = [self._rows.get(name) for name in (FINISHED, WHOLE)]
+        if all(parts) and row.name in (FINISHED, WHOLE):
+            self._made(mixed(*filter(None, parts)))
 
-        def measure() -> list[list[float]]:
-            found = []
-            with self.watch(f"{FILTER} on {len(tested)} pictures", 0):
-                for pair in tested:
-                    noisy, clean = _bytes(pair.noisy), _bytes(pair.clean)
-                    found.append([psnr(noisy, clean), filters.best(noisy, clean)])
-            return found
+    def _trained(self, row: Row, number: int, psnrs: PSNRs) -> None:
+        means = ", ".join(f"{np.mean(own):.2f} dB on {name}" for name, own in psnrs.items())
+        self._say(f"{row.name}, network {number + 1}: {means}")
+        self._psnrs.setdefault(row.name, {})[number] = psnrs
 
-        noisy, filtered = np.array(_kept(self.work / f"bounds-{name}.json", measure)).T
-        return {NOISY: noisy[None], FILTER: filtered[None]}
+    def _bounded(self, name: str, bounds: list[list[float]]) -> None:
+        self._bounds[name] = bounds
 
-
-def _kept(path: Path, measure: Callable[[], list[Any]]) -> list[Any]:
-    """Return what a file holds, or measure it and write it there."""
-    if not path.exists():
-        write_text(path, json.dumps(measure()))
-    found: list[Any] = json.loads(path.read_text(encoding="utf-8"))
-    return found
+    def _say(self, what: str) -> None:
+        with self._bench.watch(what, 0):
+            pass
 
 
-def _bytes(picture: npt.NDArray[Any]) -> npt.NDArray[np.uint8]:
-    """Return a picture in 8 bits."""
-    if picture.dtype == np.uint8:
-        return picture
-    return to_8bit(picture.astype(np.float32) / np.float32(np.iinfo(picture.dtype).max))
+def _unwatched(what: str, iterations: int) -> AbstractContextManager[Any]:
+    """Show nothing: several processes would write over each other."""
+    return nullcontext(lambda progress: None)

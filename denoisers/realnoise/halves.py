@@ -26,6 +26,9 @@ class Halves:
     ----------
     folder
         With ``noisy/`` and ``clean/``.
+    singles
+        With a folder for each picture, in which its clean half is alone: what is drawn for one
+        picture is drawn of it.
     whole
         Height and width of the largest square that every picture holds, 512 at most.
     side, per_image
@@ -34,6 +37,7 @@ class Halves:
     """
 
     folder: Path
+    singles: tuple[Path, ...]
     whole: int
     side: int
     per_image: int
@@ -53,12 +57,15 @@ def write(pairs: Pairs, folder: Path) -> Halves:
         If they cannot be written.
     """
     partial = folder.with_name(f"{folder.name}.partial")
+    alone = folder.with_name(f"{folder.name}-singles")
+    singles = tuple(alone / f"{number:05d}" for number in range(len(pairs)))
     try:
         if not folder.exists():
             shutil.rmtree(partial, ignore_errors=True)
-            for pair in pairs:
+            for number, pair in enumerate(pairs):
                 save(partial / "noisy" / f"{pair.name}.png", pair.noisy)
                 save(partial / "clean" / f"{pair.name}.png", pair.clean)
+                save(singles[number] / f"{pair.name}.png", pair.clean)
             partial.rename(folder)
     except OSError as error:
         raise StorageError(f"cannot write {folder}: {error.strerror or error}") from None
@@ -66,7 +73,7 @@ def write(pairs: Pairs, folder: Path) -> Halves:
     whole = min(WHOLE, *(min(size) for size in sizes)) // 8 * 8
     side = min(whole, LARGEST)
     area = float(np.mean([height * width for height, width in sizes]))
-    return Halves(folder, whole, side, max(1, round(COVERED * area / side**2)))
+    return Halves(folder, singles, whole, side, max(1, round(COVERED * area / side**2)))
 
 
 def save(path: Path, picture: Picture) -> None:

@@ -43,14 +43,14 @@ def strengths(pairs: Pairs) -> dict[str, float]:
     return found
 
 
-def matched(
+def settings(
     recipe: Recipe, wanted: Mapping[str, float], clean: Path, side: int, work: Path
-) -> Recipe:
-    """Return a recipe whose camera is set to be as noisy as pairs are.
+) -> tuple[str, dict[str, float]]:
+    """Return at which settings a recipe's camera is as noisy as pairs are.
 
     For each pair the setting is looked for at which its clean half comes to the strength of its
-    noise, with a finish in the middle of the recipe's; the recipe draws between the least and the
-    greatest of these, within the range that the camera was calibrated for.
+    noise, with a finish in the middle of the recipe's, within the range that the camera was
+    calibrated for.
 
     Parameters
     ----------
@@ -65,30 +65,35 @@ def matched(
     work
         Folder for a corpus that is thrown away.
 
+    Returns
+    -------
+    key, found
+        The recipe's key, ``iso`` or ``gain``, and its value for each pair by name.
+
     Raises
     ------
     InputError
         If the camera can be set neither by ISO nor by gain.
     """
-    key, (low, high) = _setting(recipe)
-    settings = np.geomspace(low, high, SETTINGS)
+    key, (low, high) = setting(recipe)
+    tried = np.geomspace(low, high, SETTINGS)
     trial = recipe.model_copy(update={**TRIAL, "patch": side, "finish": middle(recipe.finish)})
-    curves = [_strengths_at(trial, key, setting, clean, work) for setting in settings.tolist()]
-    found = []
+    curves = [_strengths_at(trial, key, value, clean, work) for value in tried.tolist()]
+    found = {}
     for name, want in wanted.items():
         curve = np.maximum.accumulate([max(strengths[name], 1e-6) for strengths in curves])
-        found.append(float(np.exp(np.interp(np.log(want), np.log(curve), np.log(settings)))))
-    return recipe.model_copy(update={key: (min(found), max(found))})
+        found[name] = float(np.exp(np.interp(np.log(want), np.log(curve), np.log(tried))))
+    return key, found
 
 
-def setting(recipe: Recipe) -> dict[str, Range]:
-    """Return what the camera of a matched recipe is set to."""
-    found = {key: getattr(recipe, key) for key in ("iso", "gain")}
-    return {key: value for key, value in found.items() if value is not None}
+def setting(recipe: Recipe) -> tuple[str, Range]:
+    """Return what a recipe's camera is set by, and from where to where.
 
-
-def _setting(recipe: Recipe) -> tuple[str, Range]:
-    """Return what a recipe's camera is set by, and from where to where."""
+    Raises
+    ------
+    InputError
+        If it is set neither by ISO nor by gain.
+    """
     camera = cameras.load(recipe.camera)
     for key, limits in (("iso", camera.iso_range), ("gain", camera.gain_range)):
         if limits is not None:

@@ -34,7 +34,7 @@ def data(bench: Bench, results: Results) -> dict[str, Any]:
             }
             for name, tested in split.tested.items()
         },
-        "cpu_seconds_of_this_call": round(results.seconds, 1),
+        "seconds_of_this_call": round(results.seconds, 1),
     }
 
 

@@ -1,37 +1,43 @@
-"""The rows of the bench: kinds of noise on the clean halves of the training pairs."""
+"""The rows of the bench: kinds of noise on the clean halves of the training pairs.
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+Of noise that is drawn for a picture beforehand each training picture has a corpus of its own, as
+strong as the picture's real noise is.
+"""
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import pipelines
 from catalogs import noise_file
-from denoisers.realnoise import levels
+from denoisers.realnoise import levels, white
 from denoisers.realnoise.halves import Halves
-from denoisers.storage import write_text
+from denoisers.realnoise.learned import NONE, Learned
+from denoisers.storage import make_folder, write_text
 from noisegen.errors import InputError
 from noisegen.picture import Model
+from noisegen.random import Stream, generator
 from pipelines import presets
 from pipelines.fit import fit_pairs, licence
 from pipelines.pairs import Pairs
-from pipelines.recipe import Recipe, parse, read
+from pipelines.recipe import Recipe, parse
 from pipelines.tables import Range
+from pipelines.tables.neca import WHOLE
 
 WHITE, REAL = "awgn", "real"
 """The rows between which the others are placed."""
 
+FITTED: Model = "heteroscedastic-covariance"
+PHYSICS, FINISHED, MIXED = "physics", "physics-finish", f"physics-finish+{WHOLE}"
+
 WHITEST = 255.0
 """Largest level of white noise that a training recipe takes."""
 
-FIRST = 2
-"""Step at which white noise is tried first: the double of the pairs' own range."""
-
 DRAWS = 4
-"""Draws of the noise of each sample of a corpus whose clean pictures are means."""
-
-FITTED: Model = "heteroscedastic-covariance"
+"""Draws of the noise of each sample of a corpus whose noise is stored."""
 
 
 @dataclass(frozen=True)
@@ -43,7 +49,7 @@ class Row:
     name, title
         Of the row.
     data
-        Folder of pairs or corpus.
+        Folders of pairs or corpora.
     training
         Keys of the training recipe that go with it.
     facts
@@ -52,7 +58,7 @@ class Row:
 
     name: str
     title: str
-    data: str
+    data: tuple[str, ...]
     training: Mapping[str, Any] = field(default_factory=dict)
     facts: Mapping[str, Any] = field(default_factory=dict)
 
@@ -73,6 +79,10 @@ class Makers:
         Recipe of the physics with finish.
     seed
         Of the corpora.
+    learned
+        NeCA's networks, if there are any.
+    device
+        What these are trained on.
     """
 
     pairs: Pairs
@@ -80,6 +90,27 @@ class Makers:
     work: Path
     preset: str
     seed: int
+    learned: Learned = NONE
+    device: str = "auto"
+
+    def check(self) -> None:
+        """Refuse what does not do before anything is made."""
+        levels.setting(self._physics(PHYSICS))
+        self.learned.check(self.strengths)
+
+    @property
+    def rows(self) -> dict[str, Callable[[], Row]]:
+        """How each row but that of white noise is made, which is kept where it is there."""
+        made = {
+            FITTED: self.fitted,
+            PHYSICS: self.physics,
+            FINISHED: self.finished,
+            WHOLE: self.neca,
+            REAL: self.real,
+        }
+        if not self.learned.there:
+            del made[WHOLE]
+        return made
 
     def white(self, step: int) -> Row | None:
         """Return white noise of the training pairs' own range times the root of 2 to a power.
@@ -88,63 +119,99 @@ class Makers:
         grain looks weaker than it is to a network that knows white noise alone.
         """
         low, high = min(self.strengths.values()), max(self.strengths.values())
-        multiple = 2 ** (step / 2)
+        multiple = white.multiple(step)
         if multiple < 1 or multiple * high > WHITEST:
             return None
         limits: Range = (round(multiple * low, 2), round(multiple * high, 2))
         title = f"white noise, level {limits[0]:g} to {limits[1]:g}"
-        return Row(WHITE, title, str(self.halves.folder), {"awgn": limits}, {"awgn": limits})
-
-    def others(self) -> list[Row]:
-        """Return the other rows, made where they are not there yet."""
-        return [self._fitted(), *self._physics(), self._real()]
+        return Row(WHITE, title, (str(self.halves.folder),), {"awgn": limits}, {"awgn": limits})
 
     @cached_property
     def strengths(self) -> dict[str, float]:
         """Strength of the noise of each training pair, in 8-bit levels."""
         return levels.strengths(self.pairs)
 
-    def _real(self) -> Row:
-        return Row(REAL, "the real pairs", str(self.halves.folder))
+    def real(self) -> Row:
+        """Return the real pairs."""
+        return Row(REAL, "the real pairs", (str(self.halves.folder),))
 
-    def _fitted(self) -> Row:
-        path = self.work / f"{FITTED}.toml"
-        if not path.exists():
-            noise = fit_pairs(self.pairs, FITTED).noise
+    def fitted(self) -> Row:
+        """Return noise as fitted to all pairs, of each picture's own strength."""
+        paths = [self.work / f"{FITTED}.{n:05d}.toml" for n in range(len(self.pairs))]
+        if not all(path.exists() for path in paths):
+            found = fit_pairs(self.pairs, FITTED)
             fitted_to = f"{self.pairs.where}: training scenes of the bench"
-            noise_file.write(path, FITTED, noise, fitted_to, licence(self.pairs))
-        recipe = parse({**self._shared, "lazy": True, "noise": str(path)}, FITTED)
+            # A picture whose noise cannot be told has the least of the others.
+            least = min(filter(None, found.strengths))
+            for path, strength in zip(paths, found.strengths, strict=True):
+                s = strength or least
+                std = tuple(tuple(s * sigma for sigma in channel) for channel in found.noise.std)
+                own = replace(found.noise, std=std, strength=(1.0,))
+                terms = licence(self.pairs)
+                write_text(path, noise_file.to_toml(FITTED, own, fitted_to, terms))
+        shared = {**self._shared, "lazy": True}
+        recipes = [parse({**shared, "noise": str(path)}, FITTED) for path in paths]
         title = "fitted levels, grain and channel covariance"
-        return Row(FITTED, title, self._corpus(recipe, FITTED), {"renoise": True})
+        return Row(FITTED, title, self._corpora(recipes, FITTED), {"renoise": True})
 
-    def _physics(self) -> list[Row]:
+    def physics(self) -> Row:
+        """Return the sensor's noise, rendered."""
+        return self._set(PHYSICS, "sensor noise, rendered")
+
+    def finished(self) -> Row:
+        """Return the same with the preset's finish."""
+        return self._set(FINISHED, f"the same with the finish of {self.preset}")
+
+    def neca(self) -> Row:
+        """Return noise of NeCA's networks, of the gain that is each pair's strength."""
+        place = self.learned.place(self.halves.folder, self.work / "neca", self.seed, self.device)
+        base = parse({**self._shared, "noise": WHOLE, "draws": DRAWS}, WHOLE)
+        gains = {name: strength / 255 for name, strength in self.strengths.items()}
+        recipes = [
+            base.model_copy(update={"neca": base.neca.model_copy(update={"gain": gain})})
+            for gain in gains.values()
+        ]
+        data = self._corpora(recipes, WHOLE, place)
+        return Row(WHOLE, "learned by NeCA", data, {}, {"gain": gains})
+
+    def _set(self, name: str, title: str) -> Row:
+        """Return a row of physics, the camera set as each picture wants it."""
+        recipe, path = self._physics(name), self.work / f"{name}.json"
+        if not path.exists():
+            trial, halves = self.work / f"{name}.trial.zarr", self.halves
+            key, found = levels.settings(recipe, self.strengths, halves.clean, halves.whole, trial)
+            write_text(path, json.dumps({key: found}, indent=1, ensure_ascii=False) + "\n")
+        facts = json.loads(path.read_text(encoding="utf-8"))
+        ((key, found),) = facts.items()
+        recipes = [recipe.model_copy(update={key: value}) for value in found.values()]
+        return Row(name, title, self._corpora(recipes, name), {}, facts)
+
+    def _physics(self, name: str) -> Recipe:
         data = {**presets.read(self.preset), **self._shared, "draws": DRAWS}
         finish = data.pop("finish", None)
         if finish is None:
             raise InputError(f"preset '{self.preset}' has no finish; choose one that has")
         # Clean halves of real pairs are means of many shots: noise goes with nothing in them.
-        rows = []
-        for name, title, own in (
-            ("physics", "sensor noise, rendered", {}),
-            ("physics-finish", f"the same with the finish of {self.preset}", finish),
-        ):
-            whole = {**data, "finish": {**own, "target": "mean"}}
-            recipe = self._matched(parse(whole, f"preset {self.preset}"), name)
-            rows.append(Row(name, title, self._corpus(recipe, name), {}, levels.setting(recipe)))
-        return rows
+        own = {**(finish if name == FINISHED else {}), "target": "mean"}
+        return parse({**data, "finish": own}, f"preset {self.preset}")
 
-    def _matched(self, recipe: Recipe, name: str) -> Recipe:
-        path = self.work / f"{name}.toml"
-        if not path.exists():
-            trial, halves = self.work / f"{name}.trial.zarr", self.halves
-            own = levels.matched(recipe, self.strengths, halves.clean, halves.whole, trial)
-            write_text(path, own.to_toml())
-        return read(path)
+    def _corpora(
+        self, recipes: list[Recipe], name: str, weights: str | None = None
+    ) -> tuple[str, ...]:
+        """Make a corpus of each picture by a recipe of its own, and return where they are."""
+        out = []
+        for number, (recipe, root) in enumerate(zip(recipes, self.halves.singles, strict=True)):
+            make_folder(self.work / f"{name}.corpora")
+            out.append(str(self.work / f"{name}.corpora" / f"{number:05d}.zarr"))
+            # Seeds apart: pictures would have the same white fields.
+            own = recipe.model_copy(update={"seed": self._seeds[number]})
+            pipelines.synthesize(own, out[-1], root=str(root), neca_weights=weights)
+        return tuple(out)
 
-    def _corpus(self, recipe: Recipe, name: str) -> str:
-        out = str(self.work / f"{name}.zarr")
-        pipelines.synthesize(recipe, out, root=str(self.halves.clean))
-        return out
+    @cached_property
+    def _seeds(self) -> list[int]:
+        rng = generator(self.seed, Stream.BENCH)
+        return [int(seed) for seed in rng.integers(1 << 32, size=len(self.pairs))]
 
     @property
     def _shared(self) -> dict[str, Any]:
@@ -154,3 +221,9 @@ class Makers:
             "per_image": self.halves.per_image,
             "seed": self.seed,
         }
+
+
+def mixed(*rows: Row) -> Row:
+    """Return a row of the noise of several, of each as often as of the others."""
+    data = tuple(path for row in rows for path in row.data)
+    return Row(MIXED, "both, half and half", data)

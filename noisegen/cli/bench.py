@@ -50,6 +50,18 @@ def command() -> None:
     help="Recipe of the physics rows: camera, rendering and finish.",
 )
 @click.option(
+    "--neca",
+    metavar="DIR",
+    help="NeCA's networks (noisegen fit neca, --neca-weights) for the rows neca-w and "
+    "physics-finish+neca-w.  [default: neither row]",
+)
+@click.option(
+    "--fit-neca",
+    type=click.IntRange(1),
+    metavar="N",
+    help="Train them on the training pairs instead, by neca-small with N iterations.",
+)
+@click.option(
     "--iterations", type=int, metavar="N", help="Updates of each network.  [default: the recipe's]"
 )
 @click.option("--batch", type=int, metavar="B", help="Samples of an update.")
@@ -77,6 +89,14 @@ def command() -> None:
     show_default=True,
     help="Where the networks compute.",
 )
+@click.option(
+    "--jobs",
+    type=click.IntRange(1),
+    default=1,
+    show_default=True,
+    metavar="N",
+    help="Networks trained at a time, each in a process of its own.",
+)
 @click.option("--work", metavar="FOLDER", help="Folder to work in.  [default: beside --out]")
 def realnoise(**options: Any) -> None:
     """Train one network on each kind of noise and test them on real pairs.
@@ -95,6 +115,7 @@ def realnoise(**options: Any) -> None:
 
     from denoisers.realnoise import report
     from denoisers.realnoise.bench import Bench
+    from denoisers.realnoise.learned import Learned
     from denoisers.storage import write_text
     from noisegen.errors import InputError
 
@@ -111,7 +132,9 @@ def realnoise(**options: Any) -> None:
         per_scene=options["per_scene"],
         register=options["register"],
         preset=options["preset"],
+        learned=Learned(options["neca"], options["fit_neca"]),
         device=options["device"],
+        jobs=options["jobs"],
     )
     results = bench.run()
     text = json.dumps(report.data(bench, results), indent=1, ensure_ascii=False)

@@ -34,12 +34,16 @@ class Fit:
     offset
         Mean of noisy minus clean in R, G and B, 1 is white minus black. The model has no such
         offset: where it is not small beside the noise the pairs do not fit together.
+    strengths
+        Strength of each pair's picture: its standard deviation by level is so many times the
+        model's.
     """
 
     noise: PictureNoise
     pairs: int
     pixels: int
     offset: tuple[float, float, float]
+    strengths: tuple[float, ...]
 
 
 def fit(pairs: Iterable[tuple[Picture, Picture]], model: Model) -> Fit:
@@ -86,7 +90,7 @@ def fit(pairs: Iterable[tuple[Picture, Picture]], model: Model) -> Fit:
             covariance.add(clean, noisy, strength)
         noise = replace(noise, kernel=kernel_of(covariance.correlation()))
     r, g, b = (offset / pixels).tolist()
-    return Fit(noise, len(pictures), pixels, (r, g, b))
+    return Fit(noise, len(pictures), pixels, (r, g, b), tuple(found.pictures.tolist()))
 
 
 def _noise(found: Strength, model: Model, pixels: Floats) -> PictureNoise:

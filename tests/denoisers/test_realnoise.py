@@ -1,6 +1,8 @@
 """The bench of noise on real pairs: its parts by their laws, and the whole of it on tiny pairs."""
 
 import json
+import operator
+from functools import partial
 
 import cv2
 import numpy as np
@@ -9,21 +11,28 @@ from click.testing import CliRunner
 
 import pipelines
 from denoisers.realnoise import filters, levels
+from denoisers.realnoise.jobs import Jobs
 from denoisers.realnoise.register import registered
 from denoisers.realnoise.scores import scores
 from denoisers.realnoise.split import split, thinned
+from denoisers.realnoise.white import climb
+from denoisers.training.journal import Journal
 from denoisers.training.run import Run
+from noisegen import neca
 from noisegen.cli import main
 from noisegen.errors import InputError
 from noisegen.metrics import psnr
+from noisegen.neca import Card, Neca
+from noisegen.neca.networks import CorrelationNet, LevelNet
 from noisegen.registration import MARGIN
 from pipelines.pairs import open_pairs
 from pipelines.recipe import Recipe
 from pipelines.tables.finish import Finish
+from tests.neca.conftest import randomised
 
 ROWS = [
     "noisy", "blur or non-local means", "awgn", "heteroscedastic-covariance", "physics",
-    "physics-finish", "real",
+    "physics-finish", "neca-w", "physics-finish+neca-w", "real",
 ]  # fmt: skip
 
 
@@ -32,8 +41,8 @@ def picture(rng, size=64):
     return cv2.resize(coarse, (size, size), interpolation=cv2.INTER_CUBIC)
 
 
-def pair(folder, name, rng, noise=10.0):
-    clean = picture(rng)
+def pair(folder, name, rng, noise=10.0, size=64):
+    clean = picture(rng, size)
     grain = cv2.GaussianBlur(rng.normal(0, 2 * noise, clean.shape), (0, 0), 0.7)
     noisy = np.clip(clean + grain, 0, 255).round().astype(np.uint8)
     cv2.imwrite(str(folder / f"{name}_mean.png"), clean)
@@ -49,6 +58,15 @@ def pairs(tmp_path_factory):
             for crop in (1, 2):
                 pair(folder, f"{camera}_5_100_3200_thing{scene}_{crop}", rng)
     return folder
+
+
+@pytest.fixture(scope="module")
+def weights(tmp_path_factory):
+    """Networks of NeCA that were never trained."""
+    folder = tmp_path_factory.mktemp("weights")
+    networks = randomised(CorrelationNet(width=4)), randomised(LevelNet(width=6))
+    neca.save(folder, Neca(*networks, card=Card(camera="tiny", gains={100: (0.02, 0.06)})))
+    return str(folder)
 
 
 # Parts
@@ -161,11 +179,48 @@ def test_the_camera_is_set_to_be_as_noisy(tmp_path):
         corpus = pipelines.open(tmp_path / name)
         arrays = corpus[corpus.images.names.index(f"{name}.png")].arrays
         wanted[name] = levels.strength(arrays["clean"], arrays["noisy"])
-    found = levels.matched(recipe, wanted, tmp_path / "clean", 96, tmp_path / "trial")
-    assert (found.patch, found.draws, found.finish) == (96, 1, recipe.finish)
+    key, found = levels.settings(recipe, wanted, tmp_path / "clean", 96, tmp_path / "trial")
+    assert key == "gain"
     # Figures of the camera scatter by a quarter about their regressions, at both ends by turns.
-    assert levels.setting(found).keys() == {"gain"}
-    np.testing.assert_allclose(np.log(found.gain), np.log((3, 12)), atol=0.5)
+    np.testing.assert_allclose(np.log([found["a"], found["b"]]), np.log((3, 12)), atol=0.5)
+
+
+@pytest.mark.parametrize(
+    ("best", "tried"), [(2, {1, 2, 3}), (5, {2, 3, 4, 5, 6}), (0, {0, 1, 2, 3})]
+)
+def test_the_best_step_is_climbed_to(best, tried):
+    seen, way = [], climb(lambda step: 0 <= step <= 8)
+    step = next(way)
+    with pytest.raises(StopIteration) as end:
+        while True:
+            seen.append(step)
+            step = way.send(-abs(step - best))
+    assert end.value.value == best
+    assert sorted(seen) == sorted(tried), "each once"
+
+
+@pytest.mark.parametrize("number", [1, 2])
+def test_urgent_tasks_go_first_and_may_add_more(number):
+    jobs, heard = Jobs(number), []
+
+    def hear(value):
+        heard.append(value)
+        if value == 10:
+            jobs.add(0, partial(operator.add, 0, 3), hear)
+
+    for urgency, value in ((5, 50), (1, 10), (2, 20)):
+        jobs.add(urgency, partial(operator.add, 0, value), hear)
+    jobs.run()
+    assert sorted(heard) == [3, 10, 20, 50]
+    if number == 1:
+        assert heard == [10, 3, 20, 50]
+
+
+def test_what_a_task_raises_is_heard():
+    jobs = Jobs(1)
+    jobs.add(0, partial(operator.truediv, 1, 0), print)
+    with pytest.raises(ZeroDivisionError):
+        jobs.run()
 
 
 def test_strengths_are_matched_with_a_finish_in_the_middle():
@@ -193,10 +248,12 @@ def run(pairs, out, *more):
 
 
 @pytest.fixture(scope="module")
-def results(pairs, tmp_path_factory):
+def results(pairs, weights, tmp_path_factory):
     """The results' file of a bench that ran to its end, and what it printed."""
     out = tmp_path_factory.mktemp("bench") / "results.json"
-    done = run(pairs, out)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Journal, "draw", lambda *_: None)  # curves take half of the time
+        done = run(pairs, out, "--neca", weights)
     assert done.exit_code == 0, done.output
     return out, done.output
 
@@ -223,24 +280,85 @@ def test_the_whole_bench(results):
     assert 0 < low < high
     tried = {tuple(each["awgn"]): each["train_psnr"] for each in chosen["awgn"]["tried"]}
     assert tried[low, high] == max(tried.values())
-    assert chosen["physics"]["gain"][0] < chosen["physics"]["gain"][1]
+    for name, key in (("physics", "gain"), ("physics-finish", "gain"), ("neca-w", "gain")):
+        assert list(chosen[name]) == [key]
+        assert list(chosen[name][key]) == found["train"]
     assert "camera left out: B (4 pictures of 2 scenes)" in printed
     for name in ROWS:
         assert f"\n{name} " in printed
 
 
-def test_the_same_command_finds_everything_there(pairs, results, monkeypatch):
+def test_each_picture_has_noise_of_its_own_strength(results):
+    out, _ = results
+    work, found = out.with_suffix(".work"), json.loads(out.read_text())
+    wanted = levels.strengths(open_pairs(work / "train"))
+    assert list(wanted) == found["train"]
+    ratios = {name: [] for name in ("heteroscedastic-covariance", "physics", "neca-w")}
+    for name, own in ratios.items():
+        for number, want in enumerate(wanted.values()):
+            corpus = pipelines.open(work / f"{name}.corpora" / f"{number:05d}.zarr")
+            pictures = [corpus[i].arrays for i in corpus.valid.tolist()]
+            own += [levels.strength(p["clean"], p["noisy"]) / want for p in pictures]
+    # What was fitted draws for 48 x 48 x 3 pixels of grain two pixels wide: 4 sigma are 12 %; the
+    # rest is rounding and what black and white cut off.
+    assert np.abs(np.log(ratios["heteroscedastic-covariance"])).max() < 0.2
+    # Figures of a camera scatter by a quarter.
+    assert np.abs(np.log(ratios["physics"])).max() < 0.7
+    gains = found["chosen_on_training_pairs"]["neca-w"]["gain"]
+    for name, want in wanted.items():
+        assert gains[name] == pytest.approx(want / 255)
+    seeds = {pipelines.open(path).recipe.seed for path in work.glob("physics.corpora/*")}
+    assert len(seeds) == len(wanted), "no two pictures have the same white fields"
+
+
+def test_both_kinds_of_noise_are_mixed_half_and_half(results):
+    out, _ = results
+    data = json.loads(
+        (out.with_suffix(".work") / "runs/physics-finish+neca-w-1/data.json").read_text()
+    )
+    counts = {"physics-finish": 0, "neca-w": 0}
+    for each in data["data"]:
+        counts[each["path"].split("/")[-2].removesuffix(".corpora")] += each["samples"]
+    assert counts["physics-finish"] == counts["neca-w"] > 0
+
+
+@pytest.mark.slow
+def test_several_networks_at_a_time_are_the_same(pairs, weights, results, tmp_path):
+    out, _ = results
+    done = run(pairs, tmp_path / "r.json", "--neca", weights, "--jobs", "2")
+    assert done.exit_code == 0, done.output
+    alone, beside = (json.loads(path.read_text()) for path in (out, tmp_path / "r.json"))
+    for one in (alone, beside):
+        del one["seconds_of_this_call"]
+    assert alone == beside
+
+
+@pytest.mark.slow
+def test_neca_is_trained_on_the_training_pairs(tmp_path):
+    rng = np.random.default_rng(12)
+    for scene in range(4):
+        pair(tmp_path, f"A_5_100_3200_thing{scene}_1", rng, size=128)
+    done = run(tmp_path, tmp_path / "r.json", "--fit-neca", "1")
+    assert done.exit_code == 0, done.output
+    found = json.loads((tmp_path / "r.json").read_text())
+    assert list(found["tested"]["scenes"]["rows"]) == ROWS
+    fitted = neca.load(tmp_path / "r.work" / "neca")
+    assert fitted.card.metrics["iterations"] == 1
+
+
+def test_the_same_command_finds_everything_there(pairs, weights, results, monkeypatch):
     out, _ = results
     found = json.loads(out.read_text())
     monkeypatch.setattr(Run, "train", lambda self: pytest.fail("trained again"))
-    again = run(pairs, out)
+    again = run(pairs, out, "--neca", weights)
     assert again.exit_code == 0, again.output
     same = json.loads(out.read_text())
     for one in (found, same):
-        del one["cpu_seconds_of_this_call"]
+        del one["seconds_of_this_call"]
     assert found == same
-    for option in (["--seed", "1"], ["--no-register"]):
-        other = run(pairs, out, *option)
+    for option in (["--seed", "1"], ["--no-register"], []):
+        given = ["--neca", weights] if option else []
+        other = run(pairs, out, *given, *option)
         assert other.exit_code == 2
         assert "is the work of another bench" in other.output
 
@@ -287,6 +405,8 @@ REFUSED = [
     (["--set", "optimizer.lr=1"], "unknown key 'optimizer'"),
     (["--out", "nowhere/r.json"], "not a file in a folder that is there"),
     (["--pairs", "nowhere"], "there is no such folder"),
+    (["--neca", "nowhere"], "no NeCA weights at nowhere"),
+    (["--neca", "nowhere", "--fit-neca", "5"], "networks are given or trained"),
 ]
 
 
@@ -296,6 +416,15 @@ def test_what_cannot_be_is_one_line(arguments, line, pairs, tmp_path):
     assert done.exit_code == 2, done.output
     (last,) = [s for s in done.output.splitlines() if s.startswith("noisegen: ")]
     assert line in last
+
+
+def test_networks_of_weaker_noise_are_refused(pairs, tmp_path):
+    networks = randomised(CorrelationNet(width=4)), randomised(LevelNet(width=6))
+    (tmp_path / "weak").mkdir()
+    neca.save(tmp_path / "weak", Neca(*networks, card=Card(gains={100: (0.002,)})))
+    done = run(pairs, tmp_path / "r.json", "--neca", str(tmp_path / "weak"))
+    assert done.exit_code == 2
+    assert "far above what these networks were trained at (1.0 at most)" in done.output
 
 
 def test_pairs_of_one_scene_or_without_noise_are_refused(tmp_path):

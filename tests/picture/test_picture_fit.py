@@ -120,7 +120,12 @@ def test_strengths_are_those_of_the_pictures():
     noise = PictureNoise((0.0,), ((0.02,), (0.03,), (0.04,)))
     strengths = [0.2, 0.5, 1.0, 1.5, 3.0]
     cleans = [clean_picture(0.3, 0.7, (100, 200), np.uint16, i) for i in range(5)]
-    found = fit(pairs_of(noise, cleans, strengths), "heteroscedastic").noise
+    every = fit(pairs_of(noise, cleans, strengths), "heteroscedastic")
+    found = every.noise
+    # A picture's own deviations are the model's times its strength.
+    own = np.array(every.strengths)[:, None] * found.std_at(np.full((3, 1), 0.5))[:, 0]
+    true = np.outer(strengths, (0.02, 0.03, 0.04))
+    np.testing.assert_allclose(own, true, rtol=2 * SIGMAS * np.sqrt(2 / 20_000))
     ratios = np.array(found.strength) / np.array(strengths)
     np.testing.assert_allclose(ratios, ratios.mean(), rtol=SIGMAS * np.sqrt(2 / 60_000))
     rng = np.random.default_rng(0)
