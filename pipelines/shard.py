@@ -62,6 +62,11 @@ def of_image(job: Job, own: Shading | None) -> Job:
 def _piece(job: Job, piece: Piece) -> Iterator[ImageFacts | Batch]:
     try:
         image = job.source.read(job.images[piece.image])
+        if image.kind == "rgbir":
+            raise InputError(
+                f"{job.images[piece.image].name} is an RGB-IR mosaic, of a camera of its own; "
+                "use --noise dvd"
+            )
         camera = job.camera or _as_shot(image, job.images[piece.image].name)
         make = rendered.frame if job.recipe.on_picture else frame
         _check_lens(job, image, piece.image)

@@ -17,6 +17,8 @@ from catalogs.sources import (
     cc,
     deadleaves,
     div2k,
+    dvd,
+    faid,
     fivek,
     folder,
     kodak,
@@ -33,6 +35,7 @@ from catalogs.sources.base import (
     Check,
     Guide,
     ImageRef,
+    Ingested,
     Option,
     Source,
     SourceEntry,
@@ -53,6 +56,7 @@ __all__ = [
     "Check",
     "Guide",
     "ImageRef",
+    "Ingested",
     "Option",
     "PairRef",
     "PairSource",
@@ -86,7 +90,7 @@ _OWN: dict[str, SourceEntry] = {
         *(module.ENTRY for module in (deadleaves, folder, fivek, div2k, bsds, kodak)),
         *(module.ENTRY for module in (pair_folder, polyu, cc, renoir, sidd)),
         sidd.CROPS,
-        *(module.ENTRY for module in (lsrw, lol, rgbnir)),
+        *(module.ENTRY for module in (lsrw, lol, rgbnir, faid, dvd)),
     )
 }
 

@@ -196,6 +196,22 @@ class Windows(NamedTuple):
     stride: int
 
 
+class Ingested(NamedTuple):
+    """How `noisegen ingest` makes a corpus of clean mosaics that noise is drawn on as published.
+
+    Attributes
+    ----------
+    noise
+        Its name.
+    patch, per_image
+        Pixels along the edge of a patch, and how many are cut from an image.
+    """
+
+    noise: str
+    patch: int
+    per_image: int
+
+
 @dataclass(frozen=True)
 class SourceEntry:
     """A source's page in the catalogue.
@@ -223,6 +239,8 @@ class SourceEntry:
     windows
         How its pairs are cut, where the source is a set of noisy/clean pairs; `make` then returns a
         :class:`catalogs.sources.pair_set.PairSource`. None for clean pictures.
+    ingested
+        Its published noise, where it is a set of clean mosaics of a camera of its own.
     """
 
     name: str
@@ -239,6 +257,7 @@ class SourceEntry:
     guides: tuple[Guide, ...] = ()
     guide: Guide | None = None
     windows: Windows | None = None
+    ingested: Ingested | None = None
 
     def check_guide(self, guide: Guide | None) -> None:
         """Refuse a guide that the source does not give.

@@ -25,7 +25,7 @@ LARGEST = 512
 SMALLEST = 256
 """Pixels along the shorter edge below which halves are not compared: too little to tell."""
 
-ALIKE = 30.0
+ALIKE = 20.0
 """Least height of the peak of the phase correlation, in its standard deviations, of one scene. The
 12 RGB-NIR pairs under ``NOISEGEN_DATA`` have 69 or more and the flash pair 234; of the 132 pairs of
 different scenes none has more than 9.4; scenes that are made up have up to 17."""

@@ -1,14 +1,18 @@
 """``noisegen ingest``: real noisy/clean pairs as a corpus."""
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from noisegen.cli.options import ASSIGNMENT
 from noisegen.cli.running import make, run_options
+from noisegen.errors import InputError
+
+if TYPE_CHECKING:
+    from catalogs.sources import Ingested
 
 
-@click.command(short_help="Make a corpus of real noisy/clean pairs.")
+@click.command(short_help="Make a corpus of real noisy/clean pairs, or of dvd.")
 @click.argument("name")
 @click.option("--out", required=True, metavar="X.zarr", help="Store to write: a path or a URL.")
 @click.option(
@@ -37,11 +41,14 @@ from noisegen.cli.running import make, run_options
 @click.option(
     "--bits",
     type=click.Choice(["8", "16"]),
-    help="Bits of a stored value.  [default: 8, and pictures of 16 are refused]",
+    help="Bits of a stored value.  [default: 8, and pictures of 16 are refused; 16 of dvd]",
 )
 @run_options
 def command(name: str, **options: Any) -> None:
     """Make a corpus of real noisy/clean pairs: pictures cut into windows, stored as they are.
+
+    The Dark Vision Dataset (dvd) has clean mosaics: patches are drawn, darkened and made noisy as
+    published (docs/guided.md).
 
     `noisegen sources` lists the sets and how each must lie on disk. The same command again
     completes what is missing.
@@ -57,6 +64,8 @@ def _recipe(name: str, options: dict[str, Any]) -> Any:
     from catalogs import sources
     from pipelines import recipe
 
+    if (published := sources.entry(name).ingested) is not None:
+        return recipe.parse(_with_noise(name, published, options), where="ingest")
     own = sources.check_pairs(name)
     patch, stride = options["patch"], options["stride"]
     if patch is None:
@@ -77,3 +86,18 @@ def _recipe(name: str, options: dict[str, Any]) -> Any:
     if options["bits"] is not None:
         data["bits"] = int(options["bits"])
     return recipe.parse(data, where="ingest")
+
+
+def _with_noise(name: str, published: "Ingested", options: dict[str, Any]) -> dict[str, Any]:
+    """Return the keys of the recipe of clean mosaics that are made noisy as published."""
+    for option in ("stride", "pattern"):
+        if options[option] is not None:
+            raise InputError(f"--{option}: patches of {name} are drawn, not windows; leave it away")
+    return {
+        "source": name,
+        "source_options": dict(options["source_options"]),
+        "noise": published.noise,
+        "patch": options["patch"] or published.patch,
+        "per_image": published.per_image,
+        "bits": int(options["bits"] or 16),
+    }

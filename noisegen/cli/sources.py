@@ -69,6 +69,11 @@ def _show(page: "SourceEntry") -> None:
         patch, stride = page.windows
         ingested = f"of {patch} pixels, every {stride}, by `noisegen ingest {page.name}`"
         lines.append(("windows", ingested))
+    if page.ingested is not None:
+        noise, patch, count = page.ingested
+        lines.append(
+            ("noise", f"{noise}; `noisegen ingest {page.name}`: {count} patches of {patch} pixels")
+        )
     for key, option in page.options.items():
         choices = f": {', '.join(option.choices)}" if option.choices else ""
         lines.append((key, f"{option.text}{choices} [default: {option.default}]"))

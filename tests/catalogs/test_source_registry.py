@@ -17,7 +17,7 @@ from noisegen.errors import MissingDataError, RecipeError, UnknownNameError
 
 OWN = ["deadleaves", "folder", "fivek", "div2k", "bsds", "kodak"]
 OWN += ["pairs", "polyu", "cc", "renoir", "sidd", "sidd-crops", "lsrw", "lol"]
-OWN += ["rgbnir"]
+OWN += ["rgbnir", "faid", "dvd"]
 
 
 class Point:

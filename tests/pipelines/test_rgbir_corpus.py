@@ -211,3 +211,50 @@ def test_the_command_makes_it_and_names_what_is_too_small(flat, tmp_path):
     assert again.exit_code == 2
     assert "a_rgb.png is 200 x 200 pixels" in again.output
     assert "use --patch 200 or less" in again.output
+
+
+@pytest.fixture
+def dark_vision(tmp_path):
+    """Write two frames of the Dark Vision Dataset; return its root."""
+    root, rng = tmp_path / "DVD", np.random.default_rng(7)
+    for half in ("RGB", "NIR"):
+        (root / "train_raw" / half).mkdir(parents=True)
+        for name in "ab":
+            np.save(root / "train_raw" / half / f"{name}.npy", 1023 * rng.random((20, 24, 16)))
+    return root
+
+
+def test_ingest_dvd_draws_patches_of_its_mosaics(dark_vision, tmp_path):
+    out = tmp_path / "dvd.zarr"
+    made = ["ingest", "dvd", "--root", str(dark_vision), "--out", str(out), "--patch", "32"]
+    done = CliRunner().invoke(main, made)
+    assert done.exit_code == 0, done.output
+    corpus = pipelines.open(out)
+    assert (len(corpus), corpus.recipe.per_image, corpus.recipe.depth) == (120, 60, 16)
+    assert (corpus.recipe.guide, corpus.recipe.noise) == ("nir", "dvd")
+    assert corpus.names == ("clean", "noisy", "guide")
+    for number in (3, 77):
+        sample = corpus[number]
+        row, name = sample.row, "ab"[number // 60]
+        y, x = int(row["y"]), int(row["x"])
+        raw, infrared = (
+            np.load(dark_vision / "train_raw" / half / f"{name}.npy").astype(np.float32)
+            for half in ("RGB", "NIR")
+        )
+        frame = codes(rgbir.develop(raw * float(row["exposure"])))
+        np.testing.assert_array_equal(sample.arrays["clean"], frame[y : y + 32, x : x + 32])
+        near = codes(rgbir.develop_nir(infrared))[y : y + 32, x : x + 32]
+        assert np.abs(sample.arrays["guide"].astype(int) - near).max() <= 1  # float32 light
+        planes = raw[y // 4 : y // 4 + 8, x // 4 : x // 4 + 8].astype(np.float64)
+        rng = generator(corpus.recipe.seed, Stream.RGBIR, int(row["image"]), number % 60, 0)
+        assert row["exposure"] == rgbir.train_factor(planes, rng)
+    strided = CliRunner().invoke(main, [*made, "--stride", "16"])
+    assert strided.exit_code == 2
+    assert "--stride: patches of dvd are drawn" in strided.output
+
+
+def test_other_noise_on_an_rgbir_mosaic_is_one_line(dark_vision, tmp_path):
+    made = ["synthesize", "--source", "dvd", "--root", str(dark_vision), "--patch", "32"]
+    done = CliRunner().invoke(main, [*made, "--out", str(tmp_path / "x.zarr")])
+    assert done.exit_code == 2
+    assert "a.npy is an RGB-IR mosaic, of a camera of its own; use --noise dvd" in done.output
