@@ -44,9 +44,12 @@ class Denoiser(nn.Module):
     ----------
     multiple
         Height and width must be multiples of this; :mod:`denoisers.inference.padding` sees to it.
+    draws
+        Whether it draws random numbers in training.
     """
 
     multiple: ClassVar[int] = 1
+    draws: ClassVar[bool] = False
 
     vgg: tuple[VGG16, ...] = ()
     """What the loss compares pictures by, where it is given; no part of the network."""

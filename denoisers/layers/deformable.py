@@ -186,7 +186,9 @@ class _Places:
             pixel = starts - geometry.padding + step.view(-1, 1) * geometry.dilation
             axes.append((2 * pixel + 1).to(pictures.dtype) / side - 1)
         self._y, self._x = axes[0].unsqueeze(2), axes[1].unsqueeze(1)
-        sides = torch.tensor([H, W], dtype=pictures.dtype, device=pictures.device)
+        # Filled where it lies: a CUDA graph records no copy from the processor's memory.
+        sides = pictures.new_full((2,), H)
+        sides[1] = W
         self._scale = (2 / sides).view(2, 1, 1, 1)
         self._edge = (-1 / sides - 1).view(2, 1, 1, 1)
 
@@ -203,7 +205,7 @@ class _Places:
 
         The value there is zero already; so is the derivative now.
         """
-        return torch.where(grid <= self._edge, FAR_OUTSIDE, grid)
+        return grid.masked_fill(grid <= self._edge, FAR_OUTSIDE)
 
     def to_offset(self, to_grid: Tensor) -> Tensor:
         """Return the derivative by offsets (N, 2 G K, R, Wo) from that by a grid."""

@@ -373,6 +373,7 @@ class RFFNet(Denoiser):
     """
 
     multiple: ClassVar[int] = 32
+    draws: ClassVar[bool] = True
 
     def __init__(
         self, channels: int = 3, guide_channels: int = 1, width: int = 64, widening: int = 32

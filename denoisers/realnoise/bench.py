@@ -106,6 +106,8 @@ class Bench:
         NeCA's networks; without any there are no rows of it.
     device
         ``auto``, ``cpu`` or ``cuda``.
+    graphed
+        Whether iterations are recorded once as CUDA graphs and replayed.
     jobs
         Networks that are trained at a time, each in a process of its own if there are several.
     watch
@@ -123,6 +125,7 @@ class Bench:
     preset: str = "camera-jpeg"
     learned: Learned = NONE
     device: str = "auto"
+    graphed: bool = False
     jobs: int = 1
 
     def run(self) -> Results:
@@ -222,6 +225,7 @@ class _Measured:
             str(makers.halves.folder),
             parts.tested,
             bench.device,
+            bench.graphed,
             bench.watch if alone else _unwatched,
         )
         self._rows: dict[str, Row] = {}

@@ -45,6 +45,8 @@ class Networks:
         What each is tested on, by name.
     device
         ``auto``, ``cpu`` or ``cuda``.
+    graphed
+        As in :class:`denoisers.training.run.Run`.
     watch
         Shows how it goes.
     """
@@ -54,6 +56,7 @@ class Networks:
     val: str
     tested: Mapping[str, Pairs]
     device: str
+    graphed: bool
     watch: Watch
 
     def network(self, row: Row, number: int) -> PSNRs:
@@ -104,6 +107,7 @@ class Networks:
                 val=self.val,
                 device=self.device,
                 workers=1,
+                graphed=self.graphed,
                 told=told,
             ).train()
         write_text(folder / "done", "")

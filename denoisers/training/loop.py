@@ -17,6 +17,7 @@ from denoisers import card as cards
 from denoisers.base import ModelEntry
 from denoisers.data import Loader
 from denoisers.storage import write_whole
+from denoisers.training.graphs import Graphed
 from denoisers.training.journal import EVERY, Journal
 from denoisers.training.ranks import Ranks
 from denoisers.training.recipe import Training
@@ -65,7 +66,7 @@ class Loop:
 
     Attributes
     ----------
-    recipe, folder, workers, processes, compiled, told
+    recipe, folder, workers, processes, compiled, graphed, told
         As there.
     page
         The network's.
@@ -90,6 +91,7 @@ class Loop:
     workers: int
     processes: bool
     compiled: bool
+    graphed: bool
     told: Callable[[Progress], None]
 
     def run(self, state: State) -> Result:
@@ -131,6 +133,8 @@ class Loop:
 
     def _network(self, state: State) -> nn.Module:
         network: nn.Module = state.model
+        if self.graphed:
+            network = Graphed(state.model)
         if self.compiled:
             network = torch.compile(network)  # type: ignore[assignment]
         return self.ranks.share(network, self.device, phases=bool(self.recipe.phases))

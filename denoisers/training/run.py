@@ -30,6 +30,7 @@ from denoisers.data.corpora import CorpusData
 from denoisers.data.grey import GreyData
 from denoisers.inference.weights import open_weights, weights_file
 from denoisers.training import folder as folders
+from denoisers.training import graphs
 from denoisers.training.loop import Loop, Progress, Result
 from denoisers.training.mosaics import HeldOutMosaics
 from denoisers.training.precision import settled
@@ -68,6 +69,8 @@ class Run:
         Whether these are processes; if not, they are threads.
     compiled
         Whether the network goes through ``torch.compile``.
+    graphed
+        Whether iterations are recorded once as CUDA graphs and replayed.
     overwrite
         Begin anew where another run was; what it wrote is removed.
     told
@@ -83,6 +86,7 @@ class Run:
     workers: int = 2
     processes: bool = False
     compiled: bool = False
+    graphed: bool = False
     overwrite: bool = False
     told: Callable[[Progress], None] = field(default=lambda progress: None)
 
@@ -119,6 +123,9 @@ class Run:
                 ranks=ranks.ranks,
             )
             state = State.begin(recipe, device)
+            if self.graphed:
+                changes = self.compiled or bool(recipe.phases)
+                graphs.check(state.model, device, ranks, changes=changes)
             if recipe.patch % state.model.multiple:
                 raise InputError(
                     f"{recipe.model} takes patches of multiples of {state.model.multiple} pixels, "
@@ -145,6 +152,7 @@ class Run:
                 workers=self.workers,
                 processes=self.processes,
                 compiled=self.compiled,
+                graphed=self.graphed,
                 told=self.told,
             )
             return loop.run(state)

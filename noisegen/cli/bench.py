@@ -90,6 +90,12 @@ def command() -> None:
     help="Where the networks compute.",
 )
 @click.option(
+    "--graph",
+    "graphed",
+    is_flag=True,
+    help="Record an iteration as CUDA graphs and replay it, as noisegen train does.",
+)
+@click.option(
     "--jobs",
     type=click.IntRange(1),
     default=1,
@@ -134,6 +140,7 @@ def realnoise(**options: Any) -> None:
         preset=options["preset"],
         learned=Learned(options["neca"], options["fit_neca"]),
         device=options["device"],
+        graphed=options["graphed"],
         jobs=options["jobs"],
     )
     results = bench.run()

@@ -17,8 +17,9 @@ import denoisers
 from denoisers import card as cards
 from denoisers import presets
 from denoisers.data import Loader, Mixture, open_data
-from denoisers.training import journal, objective, recipe, schedules
+from denoisers.training import graphs, journal, objective, recipe, schedules
 from denoisers.training.folder import WRITTEN, held
+from denoisers.training.ranks import Ranks
 from denoisers.training.run import Run
 from denoisers.training.state import State
 from denoisers.training.step import DivergedError, step
@@ -240,6 +241,22 @@ def test_a_compiled_network_is_trained_and_saved_as_itself(corpus, tmp_path, mon
     assert first.keys() == second.keys()
     for name, tensor in first.items():
         torch.testing.assert_close(second[name], tensor)
+
+
+@pytest.mark.parametrize(
+    ("name", "ranks", "changes", "line"),
+    [
+        ("adfnet", 2, False, "one process trains with CUDA graphs"),
+        ("adfnet", 1, True, "the same kernels are replayed"),
+        ("rffnet", 1, False, "nor draw numbers"),  # leaves paths out
+        ("dncnn", 1, False, "neither keep statistics"),  # normalises batches
+    ],
+)
+def test_what_cannot_be_replayed_is_refused(name, ranks, changes, line):
+    model, gpu = denoisers.create(name), torch.device("cuda", 0)
+    with pytest.raises(InputError, match=line):
+        graphs.check(model, gpu, Ranks(0, ranks), changes=changes)
+    graphs.check(denoisers.create("adfnet"), gpu, Ranks(), changes=False)
 
 
 def test_tensorboard_gets_the_log_where_it_is_installed(corpus, tmp_path, monkeypatch):
@@ -515,6 +532,7 @@ REFUSED = [
     (["dncnn", "--set", "options.channels=1"], "a grey network is trained on clean pictures"),
     (["dncnn", "--set", "options.channels=4"], "pictures of 3 channels, dncnn with channels = 4"),
     (["dncnn", "--device", "cuda"], "no GPU: torch sees none on this machine"),
+    (["dncnn", "--graph", "--patch", "32"], "--graph: CUDA graphs need a GPU"),
     (["dncnn", "--renoise"], "have no mosaic to draw noise on"),
     (["dncnn", "--recipe", "none.toml"], "no training recipe at none.toml"),
     (["dncnn", "--val", "nowhere"], "cannot reach nowhere: there is no such folder"),
