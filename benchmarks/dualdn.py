@@ -8,7 +8,7 @@ unprocessed to. All runs go side by side: first each is timed while all the othe
 iterations of its domain are what it does in the time, so that every run's learning rate has come
 to its end. Runs that are in OUT already, and results of them, are taken as they are: the same
 command prints the table of what it finds. ``--wide W`` trains one more DualDn beside them, of W
-channels, for raws of real cameras.
+channels and twice the batch, for raws of real cameras: for less noise.
 """
 
 import argparse
@@ -18,7 +18,7 @@ import multiprocessing as mp
 import statistics
 import threading
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import product
 from pathlib import Path
 from typing import Any
@@ -36,11 +36,13 @@ from noisegen.random import Stream, generator
 from noisegen.raw import write_dng
 
 HEADS = [1, 2, 4, 8]
-DUAL = {"width": 16, "blocks": [1, 2, 2, 2], "refinement": 1, "heads": HEADS}
-SINGLE = {"width": 16, "blocks": [3, 4, 4, 6], "refinement": 2, "heads": HEADS}
-"""Restormers: two of the first have 2.29 million parameters, one of the second 2.30 million."""
+DUAL = {"width": 24, "blocks": [1, 1, 1, 1], "refinement": 1, "heads": HEADS}
+SINGLE = {"width": 24, "blocks": [2, 3, 2, 4], "refinement": 2, "heads": HEADS}
+"""Restormers: two of the first have 3.57 million parameters, one of the second 3.58 million."""
 
-WIDE = {"blocks": [2, 2, 1, 1], "refinement": 2, "heads": HEADS, "expansion": 2.0}
+REAL = {"blocks": [1, 2, 1, 1], "refinement": 1, "heads": HEADS, "expansion": 2.0}
+REAL_SHOT = [2e-5, 4e-3]
+"""K of cameras in light: what the one more network is trained on."""
 
 DOMAINS = {"dual": DUAL, "raw": SINGLE, "srgb": SINGLE}
 
@@ -55,8 +57,11 @@ LEAVES = 16
 
 BLACK, WHITE = 512, 16383
 
-WARM, TIMED = 10, 20.0
+WARM, TIMED = 10, 15.0
 """Iterations before a run is timed, and the seconds for which it is."""
+
+AFTER = 60.0
+"""Seconds that are kept for testing where the command is to end at some time."""
 
 
 @dataclass(frozen=True)
@@ -71,8 +76,10 @@ class Job:
     raws: Path
     device: str
     seconds: float
+    end: float | None
     batch: int
     patch: int
+    shot: list[float] | None = None
 
     def recipe(self, iterations: int) -> Any:
         from denoisers import presets
@@ -85,6 +92,7 @@ class Job:
             "batch": self.batch,
             "patch": self.patch,
             "seed": self.seed,
+            **({"mosaics": {"shot": self.shot}} if self.shot else {}),
             "validation": {"every": max(1, -(-iterations // 2)), "count": 8},
         }
         return recipe.parse(merged(presets.read("dualdn-small"), own), where=str(self.out))
@@ -152,7 +160,8 @@ def _train(job: Job, warm: Any, timed: Any, rates: Any, place: int, alike: list[
     _meet(timed)
     rate = statistics.fmean(rates[i] for i in alike if rates[i])
     began = time.monotonic()
-    run(job.out, max(1, int(rate * job.seconds)), lambda progress: None)
+    seconds = job.seconds if job.end is None else job.end - began - AFTER
+    run(job.out, max(1, int(rate * seconds)), lambda progress: None)
     found = {"rate": rate, "seconds": time.monotonic() - began}
     (job.out / "time.json").write_text(json.dumps(found))
 
@@ -191,8 +200,6 @@ def side_by_side(jobs: list[Job]) -> None:
         worker.start()
     for worker in workers:
         worker.join()
-    if failed := [j.out.name for j, w in zip(jobs, workers, strict=True) if w.exitcode]:
-        raise SystemExit(f"runs that failed: {', '.join(failed)}")
 
 
 def raws(pictures: Path, out: Path) -> Path:
@@ -286,36 +293,44 @@ def main() -> None:
     parser.add_argument("--train", type=Path, required=True, help="folder of clean pictures")
     parser.add_argument("--test", type=Path, required=True, help="folder of other clean pictures")
     parser.add_argument("--seconds", type=float, default=400, help="of training, each run")
+    parser.add_argument(
+        "--end", type=float, help="seconds after which all is to be done, in place of --seconds"
+    )
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--wide", type=int, help="channels of one more DualDn")
     parser.add_argument("--device", default="auto", choices=("auto", "cpu", "cuda"))
-    parser.add_argument("--batch", type=int, default=8)
-    parser.add_argument("--patch", type=int, default=96)
+    parser.add_argument("--batch", type=int, default=16)
+    parser.add_argument("--patch", type=int, default=128)
     parser.add_argument("--scenes", type=int, default=100, help="of dead leaves")
     asked = parser.parse_args()
+    end = asked.end and time.monotonic() + asked.end
     out: Path = asked.out
     test = raws(asked.test, out / "raws")
-    runs = {d: [out / f"{d}-{s}" for s in range(asked.seeds)] for d in DOMAINS}
-    wide = [("dual", 0, WIDE | {"width": asked.wide}, out / "wide")] if asked.wide else []
-    wanted = [
-        *((d, s, DOMAINS[d], runs[d][s]) for s, d in product(range(asked.seeds), DOMAINS)),
-        *wide,
+    plain = Job(
+        out, "dual", 0, DUAL, (), test, asked.device, asked.seconds, end, asked.batch, asked.patch
+    )
+    jobs = [
+        replace(plain, out=out / f"{domain}-{seed}", domain=domain, seed=seed, options=options)
+        for seed, (domain, options) in product(range(asked.seeds), DOMAINS.items())
     ]
-    missing = [one for one in wanted if not (one[3] / "time.json").exists()]
-    made = corpora(asked.train, out, asked.scenes) if missing else ()
-    jobs = {
-        one[3]: Job(
-            one[3], one[0], one[1], one[2], made, test, asked.device, asked.seconds, asked.batch,
-            asked.patch,
+    if asked.wide:
+        options = REAL | {"width": asked.wide}
+        jobs.append(
+            replace(plain, out=out / "wide", options=options, batch=2 * asked.batch, shot=REAL_SHOT)
         )
-        for one in wanted
-    }  # fmt: skip
-    if missing:
-        side_by_side([jobs[one[3]] for one in missing])
-    for folder, job in jobs.items():
-        if not (folder / "fivek-raw.json").exists():
+    if missing := [job for job in jobs if not (job.out / "time.json").exists()]:
+        made = corpora(asked.train, out, asked.scenes)
+        side_by_side([replace(job, corpora=made) for job in missing])
+    done = [job for job in jobs if (job.out / "time.json").exists()]
+    for job in done:
+        if not (job.out / "fivek-raw.json").exists():
             evaluate(job)
-    print(table(runs | ({"wide": [out / "wide"]} if wide else {})))
+    runs: dict[str, list[Path]] = {}
+    for job in done:
+        runs.setdefault(job.out.name.partition("-")[0], []).append(job.out)
+    print(table(runs))
+    if failed := [job.out.name for job in jobs if job not in done]:
+        raise SystemExit(f"runs that failed: {', '.join(failed)}")
 
 
 if __name__ == "__main__":

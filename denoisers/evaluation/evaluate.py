@@ -258,7 +258,7 @@ class Evaluation:
         mosaic = None
         if isinstance(self.restorer, RawRestorer):
             assert case.frame is not None  # protocol and network go together
-            planes, picture = self.restorer(case.frame)
+            planes, picture = self.restorer(case.frame, case.reference)
             restored, mosaic = case.frame.own(picture), case.frame.own(planes)[..., 0]
         else:
             guide = None

@@ -5,7 +5,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal, Self
 
-import cv2
 import numpy as np
 
 from catalogs.sources import pictures
@@ -18,6 +17,7 @@ from denoisers.inference.raws import (
     Noise,
     Picture,
     RawRestorer,
+    as_large_as,
     cropped,
     noise_of,
     normalised,
@@ -238,13 +238,7 @@ class RawJob:
         if self.reference is None:
             return None
         found = files.read(self.reference).picture
-        codes = unoriented(found, image.metadata.orientation)
-        picture = codes.astype(np.float32) / np.float32(np.iinfo(codes.dtype).max)
-        height, width = picture.shape[:2]
-        if image.mosaic.shape == (2 * height, 2 * width):
-            picture = cv2.resize(picture, (2 * width, 2 * height), interpolation=cv2.INTER_CUBIC)
-        cut: Picture = np.clip(picture, 0, 1)
-        return cut
+        return as_large_as(unoriented(found, image.metadata.orientation), image.mosaic.shape)
 
 
 def _files(source: Path, out: Path) -> tuple[tuple[Path, Path], ...]:

@@ -7,6 +7,7 @@ one after the other over the whole frame: each has the overlap that it needs.
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal, NamedTuple, Self
 
+import cv2
 import numpy as np
 import numpy.typing as npt
 import torch
@@ -17,7 +18,7 @@ from denoisers.inference.padding import Restore, padded
 from denoisers.inference.restorer import TILE, WHOLE, Precision
 from denoisers.inference.tiles import OVERLAP, tiled
 from denoisers.models.dualdn import Developing, Isp, Shot
-from noisegen.cfa import Phase, by_position, shift
+from noisegen.cfa import Phase, by_position, from_planes, plane_map, shift
 from noisegen.errors import InputError
 from noisegen.isp import bilateral
 from noisegen.isp.geometry import first_red
@@ -148,6 +149,13 @@ def normalised(image: RawImage) -> Picture:
     return codes
 
 
+def upright(image: RawImage) -> tuple[Picture, Phase]:
+    """Return a raw file's mosaic upright, black 0 and white 1, not cut, and its phase then."""
+    own = image.metadata
+    planes = oriented(plane_map(own.cfa, image.mosaic.shape), own.orientation)
+    return oriented(normalised(image), own.orientation), from_planes(planes[:2, :2])
+
+
 def shot_of(own: RawMetadata, noise: Noise, alpha: float) -> Shot:
     """Return what networks are told of a raw file.
 
@@ -169,6 +177,16 @@ def shot_of(own: RawMetadata, noise: Noise, alpha: float) -> Shot:
         torch.tensor(matrix, dtype=torch.float32)[None],
         torch.tensor([alpha]),
     )
+
+
+def as_large_as(codes: npt.NDArray[Any], size: tuple[int, ...]) -> Picture:
+    """Return a picture of integers from 0 to 1, enlarged if it has half a mosaic's size."""
+    picture = codes.astype(np.float32) / np.float32(np.iinfo(codes.dtype).max)
+    height, width = picture.shape[:2]
+    if size == (2 * height, 2 * width):
+        picture = cv2.resize(picture, (2 * width, 2 * height), interpolation=cv2.INTER_CUBIC)
+    cut: Picture = np.clip(picture, 0, 1)
+    return cut
 
 
 def cropped(image: RawImage, height: int, width: int) -> RawImage:

@@ -37,6 +37,7 @@ _OWN = {
     "dnd": "denoisers.protocols.dnd:DND",
     "dnd-raw": "denoisers.protocols.dnd_raw:DND_RAW",
     "fivek-raw": "denoisers.protocols.fivek_raw:FIVEK_RAW",
+    "real-raw": "denoisers.protocols.real_raw:REAL_RAW",
     "polyu": "denoisers.protocols.paired:POLYU",
     "cc": "denoisers.protocols.paired:CC",
     "pairs": "denoisers.protocols.paired:PAIRS",

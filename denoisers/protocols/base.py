@@ -38,6 +38,8 @@ class Case:
         The mosaic that networks of mosaics get; ``noisy`` is then its rendering.
     guide
         (H, W, G) of the same scene, where the set has one.
+    reference
+        (H, W, 3) float32 picture whose colours a restored mosaic's picture gets.
     """
 
     noisy: Picture
@@ -45,6 +47,7 @@ class Case:
     perceptual_hash: npt.NDArray[np.uint8] | None = None
     frame: Frame | None = None
     guide: Picture | None = None
+    reference: Floats | None = None
 
 
 @dataclass(frozen=True)

@@ -24,13 +24,11 @@ from denoisers.inference.raws import (
     Noise,
     Picture,
     developed,
-    normalised,
-    oriented,
     shot_of,
+    upright,
 )
 from denoisers.models.dualdn import Isp
 from denoisers.protocols.base import Asked, Case, Cases, Protocol
-from noisegen.cfa import from_planes, plane_map
 from noisegen.errors import InputError
 from noisegen.isp.geometry import first_red, tiled_window
 from noisegen.random import published_legacy_generator
@@ -93,9 +91,8 @@ def _clean(source: FiveK, ref: ImageRef) -> tuple[RawImage, Picture]:
     if found.raw is None:
         raise InputError(f"{ref.name} is no raw file; the test is of FiveK's DNGs")
     image = RawImage(found.pixels.astype(np.uint16, copy=False), found.raw)
-    way = found.raw.orientation
-    mosaic = np.maximum(oriented(normalised(image), way), 0)
-    phase = from_planes(oriented(plane_map(found.raw.cfa, image.mosaic.shape), way)[:2, :2])
+    mosaic, phase = upright(image)
+    mosaic = np.maximum(mosaic, 0)
     height, width = mosaic.shape
     if min(height, width) < PATCH + BORDER + 2:
         top, left = first_red(phase)

@@ -2,6 +2,7 @@
 
 import json
 
+import cv2
 import h5py
 import numpy as np
 import pytest
@@ -13,14 +14,17 @@ import denoisers
 from catalogs.sources.roots import Root
 from denoisers import card as cards
 from denoisers import protocols
-from denoisers.inference.raws import RawRestorer
+from denoisers.inference.raws import RawRestorer, oriented
 from denoisers.protocols.base import Asked
+from noisegen import raw
 from noisegen.cfa import colors
 from noisegen.cli import main
+from noisegen.errors import InputError, MissingDataError
 from noisegen.isp import color, pipeline
 from noisegen.metrics import psnr, to_8bit
 from tests.denoisers.test_dnd import mat73
-from tests.denoisers.test_raws import SMALL, network, shot
+from tests.denoisers.test_raws import SHOT, SMALL, network, shot
+from tests.denoisers.test_raws import developed as rendered
 
 
 @pytest.fixture(scope="module")
@@ -248,3 +252,55 @@ def test_networks_and_tests_that_do_not_go_together(weights, fivek, dnd, photos,
     )  # fmt: skip
     assert "awgn is of pictures: leave --demosaic away" in said
     assert dnd.exists()
+
+
+@pytest.fixture
+def captures(tmp_path):
+    """A portrait with a JPEG of half its size, and a landscape whose JPEG lacks a rim."""
+    for name in ("Raw", "ref_sRGB"):
+        (tmp_path / name).mkdir()
+    shot(tmp_path / "Raw" / "a.dng", 200, 260, "GBRG", orientation=6)
+    shot(tmp_path / "Raw" / "b.dng", 180, 220, "RGGB")
+    for name, cut in (("a", None), ("b", (slice(2, -3), slice(1, -2)))):
+        image = raw.read(tmp_path / "Raw" / f"{name}.dng")
+        picture = oriented(rendered(image), image.metadata.orientation)
+        warm = np.clip(np.clip(picture, 0, 1) ** 1.2 * [1.0, 0.9, 0.7], 0, 1)
+        made = cv2.resize(warm, None, fx=0.5, fy=0.5) if cut is None else warm[cut]
+        cv2.imwrite(str(tmp_path / "ref_sRGB" / f"{name}.png"), to_8bit(made)[..., ::-1])
+    return tmp_path
+
+
+def test_real_captures_get_the_colours_of_their_jpegs(captures, weights):
+    cases = opened("real-raw", captures)
+    assert cases.names == ("a", "b")
+    portrait, landscape = cases.load(0), cases.load(1)
+    assert portrait.clean.shape == portrait.noisy.shape == (260, 200, 3)
+    assert landscape.clean.shape == landscape.noisy.shape == (175, 217, 3)
+    assert float(portrait.frame.shot.shot) == pytest.approx(SHOT)
+    # The warm picture is the noisy file's own: with its colours they are nearly one.
+    assert psnr(to_8bit(landscape.noisy), to_8bit(landscape.clean)) > 35
+    assert psnr(to_8bit(portrait.noisy), to_8bit(portrait.clean)) > 24  # half the size, no noise
+    restored = RawRestorer(network())(landscape.frame, landscape.reference)
+    np.testing.assert_allclose(
+        landscape.frame.own(restored.picture).clip(0, 1), landscape.noisy, atol=2e-3
+    )
+    (captures / "list_file").mkdir()
+    (captures / "list_file" / "val_list.txt").write_text("b.dng\n")
+    command = ["evaluate", str(weights), "--on", "real-raw", "--root", str(captures)]
+    done = CliRunner().invoke(main, [*command, "--out", str(captures / "out")])
+    assert done.exit_code == 0, done.output
+    found = json.loads((captures / "out" / "results.json").read_text())
+    assert [score["name"] for score in found["scores"]] == ["b"]
+    assert found["mean"]["psnr"] == pytest.approx(found["mean"]["noisy_psnr"], abs=0.3)
+
+
+def test_real_captures_that_cannot_be(captures, tmp_path):
+    with pytest.raises(MissingDataError, match=r"no Raw/\*\.dng there"):
+        opened("real-raw", tmp_path / "ref_sRGB")
+    big = np.zeros((181, 220, 3), np.uint8)
+    cv2.imwrite(str(captures / "ref_sRGB" / "b.png"), big)
+    with pytest.raises(InputError, match="a mosaic of 220x180, smaller than its JPEG of 220x181"):
+        opened("real-raw", captures).load(1)
+    (captures / "ref_sRGB" / "b.png").unlink()
+    with pytest.raises(MissingDataError, match=r"b\.dng: its JPEG ref_sRGB/b\.jpg is not there"):
+        opened("real-raw", captures)
