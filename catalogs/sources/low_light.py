@@ -5,7 +5,7 @@ tell the published split; where the root is one of them, its own name does.
 """
 
 from collections.abc import Mapping
-from pathlib import PurePosixPath
+from pathlib import Path, PurePosixPath
 from typing import ClassVar
 
 from catalogs.sources.pair_set import Half, PairSet, Place, Shot
@@ -41,5 +41,6 @@ class LowLightSet(PairSet):
 
     def _told(self, key: str, words: Mapping[str, str]) -> str:
         """Return what the innermost folder that tells something tells."""
-        folders = (*PurePosixPath(self.root).parts[-2:], *PurePosixPath(key).parts[:-1])
+        root = Path(self.root).absolute() if "://" not in self.root else PurePosixPath(self.root)
+        folders = (*root.parts[-2:], *PurePosixPath(key).parts[:-1])
         return next((words[f.lower()] for f in reversed(folders) if f.lower() in words), "")

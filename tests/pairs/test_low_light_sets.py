@@ -82,6 +82,11 @@ def test_the_root_may_be_a_folder_of_lsrw(lsrw: Path, below: str, name: str, sho
     assert known("lsrw", lsrw / below)[name] == (f"LSRW {name}", shot)
 
 
+def test_the_root_may_be_where_one_is(lsrw: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(lsrw / "Eval" / "Nikon")
+    assert known("lsrw", Path()) == {"1": ("LSRW 1", Shot(NIKON, split="test"))}
+
+
 def test_the_official_folder_of_tests_tells_no_camera(tmp_path: Path, dark) -> None:
     dark(tmp_path / "data/eval/low/a.jpg", tmp_path / "data/eval/high/a.jpg", 1)
     assert known("lsrw", tmp_path / "data") == {"eval/a": ("LSRW eval/a", Shot(split="test"))}
