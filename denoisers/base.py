@@ -51,6 +51,9 @@ class Denoiser(nn.Module):
     multiple: ClassVar[int] = 1
     draws: ClassVar[bool] = False
 
+    strength: float | None = None
+    """How far a network that makes dark pictures bright goes, 0 to 1; others have none."""
+
     vgg: tuple[VGG16, ...] = ()
     """What the loss compares pictures by, where it is given; no part of the network."""
 

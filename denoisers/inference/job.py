@@ -68,6 +68,7 @@ class Job:
         guide: Path | None = None,
         verb: Verb = "denoise",
         show: Path | None = None,
+        strength: float | None = None,
     ) -> Self:
         """Find the files and place the network.
 
@@ -91,6 +92,8 @@ class Job:
             What the network has to be for.
         show
             Folder to draw the maps into that its page names: ``PICTURE-MAP.png``.
+        strength
+            How far the network goes, of those that have a say in it; none: as far as it learned.
 
         Raises
         ------
@@ -100,6 +103,10 @@ class Job:
         page = denoisers.entry(card.model)
         if page.verb != verb:
             raise InputError(f"{card.model} {DOES[page.verb]}: use noisegen {page.verb}")
+        if strength is not None:
+            if network.strength is None:
+                raise InputError(f"{card.model} has no --strength: leave it away")
+            network.strength = strength
         found = _files(source, out)
         for path_in, path_out in found:
             files.check_ending(path_out, bits)

@@ -67,6 +67,9 @@ class R2RNet(Denoiser):
 
     multiple: ClassVar[int] = 8
 
+    strength: float | None = 1.0
+    """The illumination goes that part of the way from the dark picture's to the new one."""
+
     def __init__(
         self, width: int = 64, batch_transform: bool = False, slope: float = SLOPE
     ) -> None:
@@ -93,10 +96,7 @@ class R2RNet(Denoiser):
         """
         if self.training:
             return self.steps(dark, self.phase)
-        _, denoised, relit = self.steps(dark)
-        assert denoised is not None
-        assert relit is not None
-        return denoised * relit
+        return self.with_maps(dark)[0]
 
     def with_maps(self, *inputs: Tensor) -> tuple[Tensor, ...]:
         """Return the bright picture, and what it is made of."""
@@ -104,6 +104,8 @@ class R2RNet(Denoiser):
         parts, denoised, relit = self.steps(dark)
         assert denoised is not None
         assert relit is not None
+        if self.strength not in (None, 1):
+            relit = parts.illumination.lerp(relit, self.strength)
         return denoised * relit, *parts, denoised, relit
 
     def steps(self, dark: Tensor, phase: str = PHASES[-1]) -> Steps:

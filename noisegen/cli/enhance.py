@@ -12,6 +12,12 @@ from noisegen.cli.on_pictures import MODEL, OUT, OVERWRITE, common, network_opti
 @click.argument("source", metavar="PICTURE|FOLDER")
 @MODEL
 @OUT
+@click.option(
+    "--strength",
+    type=click.FloatRange(0, 1),
+    metavar="S",
+    help="How far to go: 0 keeps the picture's own light, takes its noise alone.  [default: 1]",
+)
 @network_options
 @OVERWRITE
 def command(**options: Any) -> None:
@@ -36,6 +42,7 @@ def command(**options: Any) -> None:
         verb="enhance",
         ensemble=options["self_ensemble"],
         show=shown(options),
+        strength=options["strength"],
         **common(options),
     )
     click.echo(run(job, "enhance", options["out"]))

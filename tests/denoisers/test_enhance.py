@@ -84,6 +84,23 @@ def test_a_dark_picture_of_any_size_is_made_bright(weights, tmp_path):
     assert (tmp_path / "all/below/b.jpg").exists()
 
 
+def test_strength_goes_from_the_old_light_to_the_new(weights, tmp_path):
+    path, net = weights["r2rnet"]
+    dark, out = picture(tmp_path / "a.png"), tmp_path / "b.png"
+    with torch.no_grad():
+        parts, denoised, relit = net.steps(tensor(dark))
+    for strength in (0, 0.25, 1):
+        done = run(
+            "enhance", dark, "--model", path, "--out", out, "--strength", strength, "--overwrite"
+        )
+        assert done.exit_code == 0, done.output
+        light = (1 - strength) * parts.illumination + strength * relit
+        difference = read(out, 3).astype(int) - codes(denoised * light)
+        assert np.abs(difference).max() <= 1, strength
+    line = refused("enhance", dark, "--model", path, "--out", out, "--strength", 2)
+    assert "2.0 is not in the range 0<=x<=1" in line
+
+
 @pytest.mark.parametrize(
     ("verb", "name", "line"),
     [
