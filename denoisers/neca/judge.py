@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
+from denoisers.neca.losses import global_level
 from denoisers.neca.nets import Nets
 from denoisers.training.objective import to_float
 from denoisers.training.validation import Middles
@@ -70,10 +71,13 @@ class HeldOut:
         Their middles.
     seed
         Of the noise that is made for them, the same every time.
+    measured_gain
+        P is given the measured strength of the real noise, not what E reads.
     """
 
     middles: Middles
     seed: int
+    measured_gain: bool = False
 
     def scores(
         self,
@@ -101,7 +105,8 @@ class HeldOut:
             rng = torch_generator(self.seed, Stream.NECA_HELD_OUT, number, device=device)
             white = torch.randn(clean.shape, generator=rng, device=device)
             with torch.inference_mode():
-                synthetic = clean + nets.make(clean, noisy, white).correlated
+                given = global_level(noisy - clean) if self.measured_gain else None
+                synthetic = clean + nets.make(clean, noisy, white, given).correlated
                 restored = noisy if nets.denoiser is None else nets.denoiser(noisy)
             x, y, out, r = (
                 t[0].permute(1, 2, 0).cpu().double().numpy()

@@ -13,11 +13,14 @@ from denoisers.neca.critics import Critic
 from denoisers.neca.losses import STEP
 from denoisers.neca.recipe import HALVINGS, NecaTraining
 from noisegen.neca import CorrelationNet, GainNet, LevelNet
-from noisegen.neca.networks import LEAKY_SLOPE
+from noisegen.neca.networks import CHANNELS, LEAKY_SLOPE
 from noisegen.random import Stream, torch_generator
 
 NOISE = 0.02
 """Strength of a camera's noise, roughly; white is 1."""
+
+FAINT = 0.1
+"""Strength of what C adds to a filter of the noise at the start, over that of the noise."""
 
 
 class Made(NamedTuple):
@@ -53,7 +56,7 @@ class Nets:
     @classmethod
     def begin(cls, recipe: NecaTraining) -> "Nets":
         """Return the networks before the first iteration: functions of the recipe's seed."""
-        critic = recipe.critics.model_dump()
+        critic = recipe.critics.model_dump(exclude={"start"})
         with _seeded(recipe.seed):
             nets = cls(
                 GainNet(**recipe.gain.model_dump()),
@@ -88,7 +91,15 @@ class Nets:
         """All but the critics."""
         return {name: net for name, net in self.named.items() if name not in self.critics}
 
-    def make(self, clean: Tensor, noisy: Tensor, white: Tensor) -> Made:
+    def make(
+        self,
+        clean: Tensor,
+        noisy: Tensor,
+        white: Tensor,
+        given: Tensor | None = None,
+        *,
+        apart: bool = False,
+    ) -> Made:
         """Return noise for clean pictures, as strong as that of the noisy ones.
 
         Parameters
@@ -97,31 +108,78 @@ class Nets:
             (N, 3, H, W) in [0, 1].
         white
             e, Gaussian noise of mean 0 and variance 1, like them.
+        given
+            (N, 1, 1, 1) gains that P gets; none: what E reads off the noisy pictures.
+        apart
+            No gradient goes through C.
         """
         gain = self.gain(noisy)
-        level = self.level(clean, gain)
+        level = self.level(clean, gain if given is None else given)
         independent = level * white
-        return Made(gain, level, independent, independent + self.correlation(independent))
+        mixed = independent.detach() if apart else independent
+        return Made(gain, level, independent, mixed + self.correlation(mixed))
 
 
 def _scale(nets: Nets) -> None:
     """Draw weights that keep the strength of what goes through.
 
     As K. He et al., "Delving Deep into Rectifiers", ICCV 2015; where noise goes in, or comes out,
-    it has the strength :data:`NOISE` there and 1 within, so that biases do not drown it.
+    it has the strength :data:`NOISE` there; within the critics it has 1, within E and C its root,
+    which steps of one size through all layers can move. E's first layer sees nothing of flat areas,
+    which tell no gain. P's features have the strength of the gain: there biases are as strong, and
+    its level is near it. C is near a filter (:func:`_lead_through`).
     """
     for net in nets.named.values():
         for module in net.modules():
             if isinstance(module, nn.Conv2d | nn.Linear):
                 nn.init.kaiming_normal_(module.weight, LEAKY_SLOPE)
-    outer: list[tuple[nn.Module, nn.Module]] = [
-        (nets.correlation.encoders[0], nets.correlation.decoder_head),
-        *((critic.features[0], critic.classifier[-1]) for critic in nets.critics.values()),
+    mixing, within = nets.correlation, NOISE**0.5
+    outer: list[tuple[nn.Module, nn.Module, float]] = [
+        (nets.gain.model[0], nets.gain.linear[0], within),
+        (mixing.encoders[0], mixing.decoder_head, within),
+        *((critic.features[0], critic.classifier[-1], NOISE) for critic in nets.critics.values()),
     ]
     with torch.no_grad():
-        for first, last in outer:
-            next(first.parameters()).div_(NOISE)
-            next(last.parameters()).mul_(NOISE)
+        looks = next(nets.gain.model[0].parameters())
+        looks.sub_(looks.mean((2, 3), keepdim=True))
+        for first, last, scale in outer:
+            next(first.parameters()).div_(scale)
+            next(last.parameters()).mul_(scale)
+        for name in ("conv3.bias", "conv4.bias"):
+            nn.init.normal_(nets.level.get_parameter(name), 0, NOISE)
+        nets.level.conv5.weight.div_(NOISE**0.5)
+        next(mixing.decoder_head.parameters()).mul_(FAINT)
+        if mixing.width >= 2 * CHANNELS:
+            _lead_through(mixing, within)
+
+
+def _lead_through(mixing: CorrelationNet, scale: float) -> None:
+    """Let C begin near -v / 2: its first features hold v and -v, and go through unchanged.
+
+    Real noise is smoother than v, so that C has to take the fine part of v away; in these features
+    it learns to as a filter of 7x7 pixels does. Without, it drowns the fine part in coarse noise.
+    """
+    own = 2 * CHANNELS
+    last = f"decoders.{mixing.stages - 2}"
+    names = ("encoders.0.0", "encoders.0.2", f"{last}.0", f"{last}.2", "decoder_head.0")
+    opening, second, third, fourth, head = (_convolution(mixing, name) for name in names)
+    signs = torch.tensor([1.0, -1.0]).repeat(CHANNELS)
+    at = torch.arange(own)
+    middle = opening.weight.shape[-1] // 2
+    opening.weight[:own] = 0
+    opening.weight[at, at // 2, middle, middle] = signs / scale
+    from_skip = third.in_channels - mixing.width
+    for conv, first in ((second, 0), (third, from_skip), (fourth, 0)):
+        conv.weight[:own] = 0
+        conv.weight[at, first + at, 1, 1] = 1
+    head.weight[:, :own] = 0
+    head.weight[at // 2, at, 0, 0] = -signs * scale / 2
+
+
+def _convolution(net: nn.Module, name: str) -> nn.Conv2d:
+    found = net.get_submodule(name)
+    assert isinstance(found, nn.Conv2d)
+    return found
 
 
 @contextmanager

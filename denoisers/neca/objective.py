@@ -7,6 +7,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from denoisers.neca import statistics
 from denoisers.neca.losses import (
     Border,
     Gan,
@@ -35,12 +36,15 @@ class Real(NamedTuple):
         n as the critics see it.
     offset
         Of the pixels that D2 sees, down and across: 0 … 2.
+    white
+        The code of white in the noisy pictures.
     """
 
     clean: Tensor
     noise: Tensor
     shown: Tensor
     offset: tuple[int, int]
+    white: int = 255
 
 
 def maker_terms(made: Made, real: Real, border: Border) -> Terms:
@@ -51,6 +55,12 @@ def maker_terms(made: Made, real: Real, border: Border) -> Terms:
         "gain": functional.mse_loss(b, global_level(real.noise)),
         "local": functional.mse_loss(m, local_level(real.noise, border)),
     }
+
+
+def statistics_terms(made: Made, real: Real) -> Terms:
+    """Return the distances of statistics, ``statistics_…`` (:mod:`denoisers.neca.statistics`)."""
+    found = statistics.distances(real.clean, made.level, made.correlated, real.noise, real.white)
+    return {f"statistics_{name}": value for name, value in found.items()}
 
 
 def denoiser_term(denoiser: nn.Module, made: Made, real: Real, *, apart: bool) -> Terms:

@@ -1,5 +1,6 @@
 """The pairs of one camera: which they are, that they are pairs, and how strong their noise is."""
 
+import math
 import re
 from collections.abc import Callable
 from typing import Any
@@ -18,6 +19,9 @@ BLOCK = 16
 
 FAR = 12 / 255
 """Standard deviation between the blocks of two halves that may still be noise, white being 1."""
+
+MANY = 16
+"""ISOs above which they are taken for drawn ones, and gains are put together stop by stop."""
 
 Gains = dict[int, tuple[float, ...]]
 
@@ -43,6 +47,9 @@ def _plain(name: str) -> str:
 def measured_gains(pairs: Pairs, patch: int, on_pair: Callable[[], None] = lambda: None) -> Gains:
     """Return the standard deviations of the pairs' noise by ISO, where an ISO is known.
 
+    Where there are more than :data:`MANY` ISOs, as in corpora that draw them from a range, each
+    counts as the nearest of …, 50, 100, 200, …
+
     Parameters
     ----------
     pairs
@@ -57,14 +64,22 @@ def measured_gains(pairs: Pairs, patch: int, on_pair: Callable[[], None] = lambd
     InputError
         If a pair is too small, has no noise, or its halves do not show the same.
     """
-    gains: dict[int, list[float]] = {}
+    found: list[tuple[int, float]] = []
     for number in spread(len(pairs)):
         pair = pairs[number]
         noise = check(pair, patch, pairs.where)
         if iso := iso_of(pairs, number):
-            gains.setdefault(iso, []).append(float(noise.std(dtype=np.float64)))
+            found.append((iso, float(noise.std(dtype=np.float64))))
         on_pair()
-    return {iso: tuple(sorted(found)) for iso, found in gains.items()}
+    drawn = len({iso for iso, _ in found}) > MANY
+    gains: dict[int, list[float]] = {}
+    for iso, gain in found:
+        gains.setdefault(_whole_stop(iso) if drawn else iso, []).append(gain)
+    return {iso: tuple(sorted(gains[iso])) for iso in sorted(gains)}
+
+
+def _whole_stop(iso: int) -> int:
+    return max(1, round(100 * 2.0 ** round(math.log2(iso / 100))))
 
 
 def spread(count: int) -> list[int]:

@@ -1,5 +1,6 @@
 """The recipe that NeCA's networks are trained by: all that decides what weights come out."""
 
+import math
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal, Self
 
@@ -60,6 +61,9 @@ class Critics(Table):
     sees_clean: bool = Field(
         default=False, description="They see the clean picture too; unpublished."
     )
+    start: Annotated[int, Field(ge=0)] | Literal["never"] = Field(
+        default=0, description="First iteration in which they learn and are heard, or never."
+    )
 
 
 class Denoiser(Table):
@@ -102,6 +106,11 @@ class Weights(Table):
     local: Weight = Field(
         default=10.0, description="Squared difference of the level map and real levels."
     )
+    statistics: Weight = Field(
+        default=0.0,
+        description="Distance of levels, covariances and spectra of made and real noise; "
+        "unpublished.",
+    )
     denoiser: Weight = Field(default=1.0, description="Squared error of R.")
     adversarial: Weight = Field(default=0.1, description="What each critic says.")
     penalty: Weight = Field(default=10.0, description="wgan-gp: gradient penalty of each critic.")
@@ -121,6 +130,10 @@ class NecaTraining(Table):
     )
     augment: bool = Field(default=False, description="Turn and mirror samples.")
     lr: Rate = Field(default=1e-4, description="Learning rate of E, P, C and both critics (Adam).")
+    lr_end: Rate | None = Field(
+        default=None,
+        description="What that rate comes down to in the end, by a half cosine; none: it stays.",
+    )
     betas: tuple[Fraction, Fraction] = Field(
         default=(0.5, 0.9), description="Decay of Adam's moments."
     )
@@ -145,6 +158,16 @@ class NecaTraining(Table):
         description="Local levels beyond the sample: mirrored, or zeros as published, which make "
         "levels at the border too low.",
     )
+    measured_gain: bool = Field(
+        default=False,
+        description="P is given the measured strength of the real noise, not what E reads, which "
+        "takes long to learn.",
+    )
+    apart: bool = Field(
+        default=False,
+        description="What is said of the correlated noise reaches C alone: P does not make up for "
+        "what C has wrong.",
+    )
     clip: Rate | None = Field(
         default=None, description="Largest norm of the gradient of each network; none: not clipped."
     )
@@ -162,6 +185,17 @@ class NecaTraining(Table):
     denoiser: Denoiser = Field(default=Denoiser(), description="Network R.")
     validation: Validation = Field(default=Validation(), description="What is measured meanwhile.")
     seed: Annotated[int, Field(ge=0, lt=1 << 64)] = Field(default=0, description="Of every draw.")
+
+    def rate(self, iteration: int) -> float:
+        """Return the learning rate of all but R in an iteration, from 0 on."""
+        end = self.lr if self.lr_end is None else self.lr_end
+        fallen = (1 - math.cos(math.pi * iteration / self.iterations)) / 2
+        return self.lr + (end - self.lr) * fallen
+
+    def judges(self, iteration: int) -> bool:
+        """Return whether the critics take part in an iteration, from 0 on."""
+        start = self.critics.start
+        return start != "never" and iteration >= start
 
     @property
     def heard_every(self) -> int:

@@ -42,6 +42,9 @@ from pipelines import fit
 from pipelines.fit import Scenes
 from pipelines.pairs import Pairs, open_pairs
 
+LEARNED = ("level", "gain", "local", "statistics")
+"""Losses that say how far a run has come: they fall as the noise gets real."""
+
 WRITTEN = (
     FILE, "last", "resume.pt", "log.jsonl", "samples", "tensorboard", "recipe.toml",
     "data.json",
@@ -147,7 +150,12 @@ class Run:
             seed=self.recipe.seed,
             augment=self.recipe.augment,
         )
-        held = HeldOut(Middles(rest, self.recipe.validation), self.recipe.seed) if rest else None
+        recipe = self.recipe
+        held = (
+            HeldOut(Middles(rest, recipe.validation), recipe.seed, recipe.measured_gain)
+            if rest
+            else None
+        )
         state = State.begin(self.recipe, chosen(self.device))
         with folders.held(self.folder):
             told = self._written(mixture)
@@ -228,13 +236,14 @@ class _Loop:
         names = dict.fromkeys(name for losses in pending for name in losses)
         means = {n: float(np.mean([one[n] for one in pending if n in one])) for n in names}
         line = {"iteration": self.state.iteration, "loss": self._loss(means)}
-        journal.add(line | {"lr": self.what.recipe.lr} | means)
+        journal.add(line | {"lr": self.what.recipe.rate(self.state.iteration)} | means)
         pending.clear()
 
     def _loss(self, losses: Mapping[str, float]) -> float:
-        """Return what E and P learn by."""
+        """Return what E and P learn by, and C apart from the critics."""
         factors: dict[str, float] = self.what.recipe.weights.model_dump()
-        return sum(factors[name] * losses[name] for name in ("level", "gain", "local"))
+        own = {name: factors[name.split("_")[0]] for name in losses if name.startswith(LEARNED)}
+        return sum(factor * losses[name] for name, factor in own.items())
 
     def _validate(self, journal: Journal) -> Scores | None:
         """Measure, and write the camera's files."""
@@ -287,7 +296,7 @@ class _Loop:
             iteration,
             recipe.iterations,
             self._loss(self.state.pending[-1]) if logged is None else logged,
-            recipe.lr,
+            recipe.rate(iteration),
             recipe.batch / seconds,
             seconds * (recipe.iterations - iteration),
             scores,

@@ -2,12 +2,13 @@
 
 import math
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
 from denoisers.data import Batch
 from denoisers.neca import objective
-from denoisers.neca.losses import STEP
+from denoisers.neca.losses import STEP, global_level
 from denoisers.neca.objective import Real, Terms
 from denoisers.neca.recipe import NecaTraining
 from denoisers.neca.state import Losses, State
@@ -40,10 +41,11 @@ def step(state: State, batch: Batch, recipe: NecaTraining) -> Losses:
     for net in nets.named.values():
         net.train()
     own = recipe.denoiser
-    if recipe.joint:
-        rate = own.lr * own.decay ** (state.iteration // own.decay_every)
-        for group in state.optimisers["denoiser"].param_groups:
-            group["lr"] = rate
+    rates = dict.fromkeys(nets.named, recipe.rate(state.iteration))
+    rates["denoiser"] = own.lr * own.decay ** (state.iteration // own.decay_every)
+    for name, optimiser in state.optimisers.items():
+        for group in optimiser.param_groups:
+            group["lr"] = rates[name]
 
     clean, noisy = (to_float(batch.arrays[name], device) for name in ("clean", "noisy"))
     noise = noisy - clean
@@ -51,31 +53,38 @@ def step(state: State, batch: Batch, recipe: NecaTraining) -> Losses:
     white = torch.randn(clean.shape, generator=rng, device=device)
     down, across = torch.randint(STEP, (2,), generator=rng, device=device).tolist()
     shares = torch.rand((2, len(clean), 1, 1, 1), generator=rng, device=device)
+    white_code = int(np.iinfo(batch.arrays["noisy"].dtype).max)
     shown = noise
     if recipe.dither:
-        level = 1 / torch.iinfo(torch.from_numpy(batch.arrays["noisy"][:0]).dtype).max
-        shown = noise + level * (torch.rand(noise.shape, generator=rng, device=device) - 0.5)
-    real = Real(clean, noise, shown, (down, across))
+        unit = torch.rand(noise.shape, generator=rng, device=device) - 0.5
+        shown = noise + unit / white_code
+    real = Real(clean, noise, shown, (down, across), white_code)
 
     _clear(state, list(nets.makers), to_none=not recipe.zero_gradients)
-    made = nets.make(clean, noisy, white)
+    given = global_level(noise) if recipe.measured_gain else None
+    made = nets.make(clean, noisy, white, given, apart=recipe.apart)
     terms = objective.maker_terms(made, real, recipe.border)
+    if recipe.weights.statistics:
+        terms |= objective.statistics_terms(made, real)
     learning = list(nets.makers)
     if nets.denoiser is not None:
         if state.iteration >= own.start:
             terms |= objective.denoiser_term(nets.denoiser, made, real, apart=own.apart)
         else:
             learning.remove("denoiser")
-    if (state.iteration + 1) % recipe.heard_every == 0:
+    judged = recipe.judges(state.iteration)
+    if judged and (state.iteration + 1) % recipe.heard_every == 0:
         terms |= objective.adversarial_terms(nets, made, real, recipe.gan)
     _move(state, terms, learning, recipe)
 
-    # What the critics got while the makers learned from them is not theirs.
-    _clear(state, list(nets.critics), to_none=True)
-    critics = objective.critic_terms(nets, made, real, recipe.gan, shares)
-    _move(state, critics, list(nets.critics), recipe)
+    if judged:
+        # What the critics got while the makers learned from them is not theirs.
+        _clear(state, list(nets.critics), to_none=True)
+        critics = objective.critic_terms(nets, made, real, recipe.gan, shares)
+        _move(state, critics, list(nets.critics), recipe)
+        terms |= critics
     state.iteration += 1
-    return {name: float(value.detach()) for name, value in (terms | critics).items()}
+    return {name: float(value.detach()) for name, value in terms.items()}
 
 
 def _clear(state: State, names: list[str], *, to_none: bool) -> None:

@@ -222,6 +222,65 @@ def test_where_the_correlation_gets_no_gradient_zeros_let_it_move_on(batch):
         assert moved == [False, True, zeros, True]
 
 
+def test_critics_join_when_they_are_told(batch):
+    for start, expected in ((2, [0, 0, 1, 1]), ("never", [0] * 4), (0, [1] * 4)):
+        critics = {"width": 1, "start": start}
+        _, losses = stepped(batch, 4, joint=False, critic_steps=1, critics=critics)
+        assert [int("critic_whole" in one) for one in losses] == expected
+        assert [int("adversarial_whole" in one) for one in losses] == expected
+
+
+def test_rates_fall_by_a_half_cosine(batch):
+    changes = {"lr": 1e-2, "lr_end": 2e-3, "iterations": 4, "joint": False}
+    recipe = parse(TINY | changes)
+    expected = [2e-3 + 8e-3 * (1 + np.cos(np.pi * k / 4)) / 2 for k in range(5)]
+    assert [recipe.rate(k) for k in range(5)] == pytest.approx(expected)
+    state = State.begin(recipe, torch.device("cpu"))
+    for _ in range(3):
+        step(state, batch, recipe)
+    rates = [group["lr"] for one in state.optimisers.values() for group in one.param_groups]
+    assert rates == pytest.approx([expected[2]] * 5)
+    assert parse(TINY).rate(3) == parse(TINY).lr
+
+
+def test_apart_the_correlated_noise_teaches_c_alone(batch):
+    def moved(**changes):
+        # of losses, those of the statistics alone: their level would teach P
+        weights = {"level": 0, "gain": 0, "local": 0, "statistics": 1}
+        recipe = parse(TINY | {"joint": False, "weights": weights} | changes)
+        state = State.begin(recipe, torch.device("cpu"))
+        before = {name: weights_of(state, name) for name in ("gain", "level", "correlation")}
+        step(state, batch, recipe)
+        return {n for n, old in before.items() if not torch.equal(old, weights_of(state, n))}
+
+    quiet = {"critics": {"width": 1, "start": "never"}}
+    assert moved(**quiet) == {"gain", "level", "correlation"}
+    assert moved(**quiet, measured_gain=True) == {"level", "correlation"}
+    assert moved(**quiet, measured_gain=True, apart=True) == {"level", "correlation"}
+
+
+def test_no_gradient_goes_through_c_when_it_is_apart(batch):
+    nets = State.begin(parse(TINY), torch.device("cpu")).nets
+    x = torch.rand(1, 3, 96, 96)
+    for apart in (False, True):
+        made = nets.make(x, x, torch.randn(x.shape), apart=apart)
+        made.correlated.sum().backward()
+        reached = nets.level.conv5.weight.grad is not None
+        assert reached != apart
+        for net in nets.named.values():
+            net.zero_grad(set_to_none=True)
+
+
+def test_isos_that_were_drawn_are_put_together_stop_by_stop(pairs, monkeypatch):
+    of_both = open_pairs(str(pairs))
+    isos = dict(enumerate([100, 110, 139, 190, 230, 415]))
+    monkeypatch.setattr(camera_pairs, "iso_of", lambda pairs, number: isos[number])
+    assert list(camera_pairs.measured_gains(of_both, 96)) == sorted(isos.values())
+    monkeypatch.setattr(camera_pairs, "MANY", 5)
+    gains = camera_pairs.measured_gains(of_both, 96)
+    assert {iso: len(found) for iso, found in gains.items()} == {100: 3, 200: 2, 400: 1}
+
+
 def test_the_denoiser_joins_when_it_is_told(batch):
     recipe = parse(TINY | {"denoiser": {"width": 2, "depth": 3, "start": 2, "decay_every": 3}})
     state = State.begin(recipe, torch.device("cpu"))

@@ -1,0 +1,146 @@
+"""How far the second-order statistics of made noise are from those of real noise, as a loss.
+
+The critics of NeCA have to find out what makes noise real; what is known of it is given here. With
+σ the standard deviation of noise at one of eight levels of a sample and channel, and z = n / σ,
+
+* *level*: mean of ``(log σ²(v) - log σ²(n))²`` over samples, channels and levels, where σ(v) is
+  the root mean square of the level map m: no draw of v is needed;
+* *strength*: mean of ``(log σ²(w) - log σ²(n))² + (mean w / σ(n))²``: C neither strengthens nor
+  shifts what P has right;
+* *covariance*: sum of ``(A(w) - A(n))²`` over channels c, c' and lags d of
+  ``A(c, c', d) = mean z_c(x) z_c'(x + d)``;
+* *spectrum*: mean of ``(log S(w) - log S(n))²`` over the cells of the frequency plane and three
+  mixtures of the channels: powers S that are small hardly show in covariances.
+
+Both noises stand on the same clean pictures, so that their levels are the same pixels; A and S are
+means over a batch. Real noise was cut at black and white and rounded; so is made noise
+(:func:`seen`) but in *level*, which leaves out levels of which much is cut off. Every term is 0
+where the statistics are equal; chance keeps the mean of a term over batches above 0.
+"""
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+LEVELS = 8
+"""Bins of the level from black to white, of equal width."""
+
+REACH = 5
+"""Lags of the covariance: from -5 to 5 pixels down and across."""
+
+CELL = 8
+"""Frequencies down and across of a cell of the spectrum."""
+
+FEWEST = 64
+"""Pixels of a sample's level that its standard deviation is taken of; fewer are left out."""
+
+MOST_CUT = 0.25
+"""Share of the values at black or white above which a level does not tell how strong v is."""
+
+STEADY = 1e-3
+"""Added to S: what rounding leaves of the weakest noise is above it."""
+
+_MIXTURES = ((1 / 3, 1 / 3, 1 / 3), (1 / 2, -1 / 2, 0), (1 / 4, 1 / 4, -1 / 2))
+"""Grey, and two differences of the channels."""
+
+
+def seen(clean: Tensor, noise: Tensor, white: int) -> Tensor:
+    """Return noise as it is in a picture of codes: cut at black and white, and rounded.
+
+    The gradient of the rounding is taken for 1.
+
+    Parameters
+    ----------
+    clean, noise
+        x and w, (N, 3, H, W) in units of white.
+    white
+        The code of white.
+    """
+    cut = (clean + noise).clamp(0, 1)
+    rounded = (cut.detach() * white).round() / white
+    return rounded - cut.detach() + cut - clean
+
+
+def distances(
+    clean: Tensor, level: Tensor, made: Tensor, real: Tensor, white: int
+) -> dict[str, Tensor]:
+    """Return the four terms by name.
+
+    Parameters
+    ----------
+    clean
+        x, (N, 3, H, W) in [0, 1], at least 16 pixels high and wide.
+    level
+        m, like it.
+    made
+        w, neither cut nor rounded.
+    real
+        n, noisy minus clean codes over `white`.
+    white
+        The code of white; variances are raised by that of the rounding to codes.
+    """
+    at = (clean * LEVELS).long().clamp_(0, LEVELS - 1)
+    count = _sums(torch.ones_like(clean), at)
+    some = count.clamp_min(1)
+    floor = 1 / (12 * white**2)
+    variance, z = _standard(seen(clean, made, white), at, some, floor)
+    real_variance, real_z = _standard(real, at, some, floor)
+    own = _sums(level.square(), at) / some + floor
+    mean = _sums(made, at) / some
+
+    noisy = clean + real
+    is_cut = ((noisy <= 0.25 / white) | (noisy >= 1 - 0.25 / white)).to(clean.dtype)
+    weight = count * (count >= FEWEST)
+    whole = weight * (_sums(is_cut, at) / some <= MOST_CUT)
+
+    logs, own_logs = (v.log() - real_variance.log() for v in (variance, own))
+    spectra, real_spectra = spectrum(z), spectrum(real_z)
+    return {
+        "level": _mean(own_logs.square(), whole),
+        "strength": _mean(logs.square() + mean.square() / real_variance, weight),
+        "covariance": (covariance(z) - covariance(real_z)).square().sum(),
+        "spectrum": (spectra.log() - real_spectra.log()).square().mean(),
+    }
+
+
+def covariance(z: Tensor) -> Tensor:
+    """Return A, (3, 3, 11, 11): channel, other channel, lag down and across.
+
+    Means are over all pixels of a sample, and products with pixels beyond its border count as 0.
+    """
+    height, width = z.shape[-2:]
+    size = [height + REACH, width + REACH]
+    waves = torch.fft.rfft2(z, size)
+    power = torch.einsum("nchw,ndhw->cdhw", waves.conj(), waves) / (len(z) * height * width)
+    lags: Tensor = torch.fft.irfft2(power, size)
+    return lags.roll((REACH, REACH), (-2, -1))[..., : 2 * REACH + 1, : 2 * REACH + 1]
+
+
+def spectrum(z: Tensor) -> Tensor:
+    """Return S, (3, cells down, cells across): power of the mixtures, about 1 for white noise."""
+    mixtures = z.new_tensor(_MIXTURES)
+    mixed = torch.einsum("mc,nchw->nmhw", mixtures, z)
+    pixels = z.shape[-2] * z.shape[-1]
+    power = torch.fft.rfft2(mixed).abs().square().mean(0) / pixels
+    strength = mixtures.square().sum(1)[:, None, None]
+    cells: Tensor = functional.avg_pool2d(power, CELL, ceil_mode=True)
+    return cells / strength + STEADY
+
+
+def _standard(noise: Tensor, at: Tensor, count: Tensor, floor: float) -> tuple[Tensor, Tensor]:
+    """Return the variances of (N, 3, LEVELS) levels, and z."""
+    flat, where = noise.flatten(2), at.flatten(2)
+    centred = flat - (_sums(noise, at) / count).gather(2, where)
+    variance = _sums(centred.square(), at) / count + floor
+    z = centred / variance.gather(2, where).sqrt()
+    return variance, z.view_as(noise)
+
+
+def _sums(values: Tensor, at: Tensor) -> Tensor:
+    """Return (N, 3, LEVELS) sums of values at each level."""
+    zeros = values.new_zeros((*values.shape[:2], LEVELS))
+    return zeros.scatter_add(2, at.flatten(2), values.flatten(2))
+
+
+def _mean(values: Tensor, weight: Tensor) -> Tensor:
+    return (weight * values).sum() / weight.sum().clamp_min(1)
