@@ -52,6 +52,7 @@ class Stream(IntEnum):
     GUIDE = 15
     RGBIR = 17
     WRONG_GUIDE = 18
+    HELD_OUT_RGBIR = 19
     WEIGHTS = 20
     ORDER = 21
     MIXUP = 22

@@ -44,6 +44,11 @@ CENTRE = (slice(64, 316), slice(112, 560))
 
 WHITE = 1023.0
 
+_HEADERS = {
+    (1, 0): np.lib.format.read_array_header_1_0,
+    (2, 0): np.lib.format.read_array_header_2_0,
+}
+
 _HALVES: dict[str, Half] = {"rgb": "picture", "nir": "guide"}
 _PATCH = re.compile(r"^(\d+)_\d+(?:\.png)?$")
 
@@ -98,12 +103,35 @@ class Dvd(GuideSet):
         guide = self._frame(infrared)[..., None] / np.float32(WHITE)
         return SourceImage("rgbir", mosaic, sha256, guide=guide)
 
+    def size(self, ref: ImageRef) -> tuple[int, int]:
+        """Return height and width of a mosaic in pixels, from the beginning of its file.
+
+        Raises
+        ------
+        UnreadableFileError
+            If that is no NumPy file's.
+        """
+        root = Root(self.root)
+        try:
+            with root.open(ref.name) as stream:
+                version = np.lib.format.read_magic(stream)
+                (height, width, _), _, _ = _HEADERS[version](stream)
+        except Exception as error:  # other packages' file systems raise what they like
+            where = root.locate(ref.name)
+            raise UnreadableFileError(f"{where} is no NumPy file ({error})") from error
+        if self._is_cut(height, width):
+            height, width = (part.stop - part.start for part in CENTRE)
+        return 4 * height, 4 * width
+
+    def _is_cut(self, height: int, width: int) -> bool:
+        """Tell whether only the middle of a frame of so many cells is taken."""
+        large = height >= CENTRE[0].stop and width >= CENTRE[1].stop
+        return self.split == "train" and self.region == "published" and large
+
     def _frame(self, planes: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
         from noisegen import rgbir  # the catalogue is listed without loading OpenCV
 
-        rows, columns = CENTRE
-        large = planes.shape[0] >= rows.stop and planes.shape[1] >= columns.stop
-        if self.split == "train" and self.region == "published" and large:
+        if self._is_cut(planes.shape[0], planes.shape[1]):
             planes = planes[CENTRE]
         return np.ascontiguousarray(rgbir.in_place(planes))
 

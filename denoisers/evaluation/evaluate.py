@@ -19,6 +19,7 @@ from denoisers.evaluation.looks import Looks
 from denoisers.evaluation.overlap import Overlap, TrainingData
 from denoisers.evaluation.result import Result, Score
 from denoisers.inference.chop import Chop
+from denoisers.inference.grid import Grid
 from denoisers.inference.raws import RawRestorer
 from denoisers.inference.restorer import Precision, Restorer
 from denoisers.inference.weights import open_weights, weights_file
@@ -236,7 +237,7 @@ class Evaluation:
             if submission is not None:
                 submission.add(number, restored)
             if case.clean is not None:
-                scores.append(self._score(number, case, restored.clip(0, 1), shown))
+                scores.append(self._score(number, case, restored, shown))
             step()
         files = submission.finish() if submission else ()
         result = Result(
@@ -265,7 +266,8 @@ class Evaluation:
             if self.restorer.guide_channels:
                 guide = given(self.cases, number, case, self.guide)
             inputs = [p for p in (case.noisy, guide) if p is not None]
-            restored = self.restorer(*(p[..., ::-1] if self.bgr else p for p in inputs))
+            restore = self.restorer if self.protocol.clips else self.restorer.unclipped
+            restored = restore(*(p[..., ::-1] if self.bgr else p for p in inputs))
         if not np.isfinite(restored).all():
             raise RunError(
                 f"{self.weights}: its result for {self.cases.names[number]} has values that are "
@@ -275,7 +277,15 @@ class Evaluation:
 
     def _score(self, number: int, case: Case, restored: Floats, shown: Looks) -> Score:
         noisy, clean = (floats(p) for p in (case.noisy, case.clean) if p is not None)
-        values = {"noisy_psnr": psnr(noisy, clean), "noisy_ssim": similarity(noisy, clean)}
+        if self.protocol.clips:
+            restored = restored.clip(0, 1)
+        if self.protocol.peak == "clean":
+            noisy, restored, clean = (p / clean.max() for p in (noisy, restored, clean))
+        if self.protocol.scores_input:
+            first, second = self.protocol.measures[:2]
+            values = {"noisy_psnr": first.of(noisy, clean), "noisy_ssim": second.of(noisy, clean)}
+        else:
+            values = {"noisy_psnr": psnr(noisy, clean), "noisy_ssim": similarity(noisy, clean)}
         values |= {m.key: m.of(restored, clean) for m in self.protocol.measures}
         name = self.cases.names[number]
         if shown.wants(number, values["psnr"] - values["noisy_psnr"]):
@@ -344,7 +354,9 @@ def _check_guide(card: Card, protocol: Protocol, cases: Cases) -> int:
     return channels
 
 
-def _told(tile: int | Chop | None) -> str | int:
+def _told(tile: int | Chop | Grid | None) -> str | int:
+    if isinstance(tile, Grid):
+        return f"{tile.width}x{tile.height}, overlapping by {tile.overlap_x} and {tile.overlap_y}"
     if isinstance(tile, Chop):
         return f"four tiles as published, cut again from {tile.min_size} pixels"
     return tile or "whole"

@@ -11,6 +11,7 @@ from torch import Tensor
 from denoisers.base import Denoiser
 from denoisers.inference.chop import Chop
 from denoisers.inference.ensemble import self_ensemble
+from denoisers.inference.grid import Grid
 from denoisers.inference.padding import Restore, padded
 from denoisers.inference.tiles import OVERLAP, tiled
 from noisegen.errors import InputError
@@ -39,8 +40,8 @@ class Restorer:
     ensemble
         Whether the eight turns and mirrors of a picture are averaged.
     tile
-        Side of the tiles; 0 runs pictures whole, None the small ones. A :class:`Chop` cuts them as
-        published tests do.
+        Side of the tiles; 0 runs pictures whole, None the small ones. A :class:`Chop` or a
+        :class:`Grid` cuts them as published tests do.
     precision
         What is computed in.
     """
@@ -49,7 +50,7 @@ class Restorer:
     channels: int = 3
     guide_channels: int = 0
     ensemble: bool = False
-    tile: int | Chop | None = None
+    tile: int | Chop | Grid | None = None
     precision: Precision = "float32"
     device: torch.device = field(default_factory=lambda: torch.device("cpu"))
 
@@ -76,6 +77,12 @@ class Restorer:
             If the number of channels is not the network's, a value is not finite, or the guide is
             missing, of another size, or not wanted.
         """
+        return _picture(self.restore(*self._given(picture, guide)).clamp(0, 1))
+
+    def unclipped(
+        self, picture: npt.NDArray[Any], guide: npt.NDArray[Any] | None = None
+    ) -> npt.NDArray[np.float32]:
+        """Return a picture restored as a call does, but not cut to [0, 1]."""
         return _picture(self.restore(*self._given(picture, guide)))
 
     def with_maps(
@@ -94,7 +101,7 @@ class Restorer:
             return torch.cat(maps, 1)
 
         whole = self._through(side_by_side, *self._given(picture, guide))
-        return tuple(map(_picture, torch.split(whole, sizes, 1)))
+        return tuple(map(_picture, torch.split(whole.clamp(0, 1), sizes, 1)))
 
     def _given(self, picture: npt.NDArray[Any], guide: npt.NDArray[Any] | None) -> list[Tensor]:
         """Return what the network takes as tensors, or refuse it."""
@@ -144,7 +151,7 @@ class Restorer:
         run = padded(plain, self.model.multiple)
         if self.ensemble:
             run = self_ensemble(run)
-        if isinstance(self.tile, Chop):
+        if isinstance(self.tile, Chop | Grid):
             return self.tile(run)(*given)
         side = self.tile
         if side is None:
@@ -155,8 +162,8 @@ class Restorer:
 
 
 def _picture(tensor: Tensor) -> npt.NDArray[np.float32]:
-    """Return (H, W, C) cut to [0, 1] of (1, C, H, W)."""
-    picture: npt.NDArray[np.float32] = tensor[0].permute(1, 2, 0).clamp(0, 1).numpy()
+    """Return (H, W, C) of (1, C, H, W)."""
+    picture: npt.NDArray[np.float32] = tensor[0].permute(1, 2, 0).numpy()
     return picture
 
 

@@ -45,6 +45,10 @@ _OWN = {
     "lol": "denoisers.protocols.low_light:LOL",
     "lsrw-r2rnet": "denoisers.protocols.low_light:LSRW_R2RNET",
     "lol-r2rnet": "denoisers.protocols.low_light:LOL_R2RNET",
+    "dvd": "denoisers.protocols.guided:DVD",
+    "faid": "denoisers.protocols.guided:FAID",
+    "dvd-rffnet": "denoisers.protocols.guided:DVD_RFFNET",
+    "faid-rffnet": "denoisers.protocols.guided:FAID_RFFNET",
     "corpus": "denoisers.protocols.paired:CORPUS",
 }
 """Protocol: module and attribute of its page."""

@@ -4,13 +4,14 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
 
 from catalogs.sources.roots import Root
 from denoisers.inference.chop import Chop
+from denoisers.inference.grid import Grid
 from denoisers.inference.raws import Frame
 from noisegen.errors import InputError
 from noisegen.isp.parameters import Demosaic
@@ -180,12 +181,20 @@ class Protocol:
         Of its pictures.
     open
         Finds the pictures. Raises InputError where there are none, or not those of the set.
-    sigma
-        Whether white noise is put on, whose strength is to be said.
+    sigma, noise
+        Whether noise is put on whose strength is to be said, and which.
     split
         Whether the scenes of one split can be asked for.
     tile, ensemble_tile
         How a picture is cut if nothing is said, without and with self-ensemble: 0, whole.
+    peak
+        What is white where pictures are compared: white, or the largest value of the clean one, by
+        which all are divided.
+    clips
+        Whether the network's result is cut to [0, 1] before.
+    scores_input
+        Whether PSNR and SSIM of the noisy picture are measured as those of the restored one; if
+        not, they are those of floating point.
     measures
         What is measured; PSNR and SSIM come first.
     submission
@@ -205,9 +214,13 @@ class Protocol:
     channels: int
     open: Callable[[Asked], Cases]
     sigma: bool = False
+    noise: str = "white noise on clean pictures: say how much, in 8-bit levels, such as --sigma 25"
     split: bool = False
-    tile: int | Chop = 0
-    ensemble_tile: int | Chop = 0
+    tile: int | Chop | Grid = 0
+    ensemble_tile: int | Chop | Grid = 0
+    peak: Literal["white", "clean"] = "white"
+    clips: bool = True
+    scores_input: bool = False
     measures: tuple[Measure, ...] = (PSNR, SSIM)
     submission: Callable[[Cases, Path], Submission] | None = None
     settings: dict[str, Any] = field(default_factory=dict)
@@ -225,10 +238,7 @@ class Protocol:
         if asked.demosaic is not None and not self.mosaics:
             raise InputError(f"{self.name} is of pictures: leave --demosaic away")
         if self.sigma and asked.sigma is None:
-            raise InputError(
-                f"{self.name} puts white noise on clean pictures: say how much, in 8-bit levels, "
-                "such as --sigma 25"
-            )
+            raise InputError(f"{self.name} puts {self.noise}")
         if not self.sigma and asked.sigma is not None:
             raise InputError(
                 f"{self.name} has noise of its own: leave --sigma away, or test on clean pictures "

@@ -204,7 +204,10 @@ def test_dvd_s_splits_and_the_middle_of_frames(tmp_path: Path) -> None:
     dark_pair(tmp_path / "train", "3_17.png.npy", planes(2), planes(2))
 
     def pixels(**options: str) -> np.ndarray:
-        return read("dvd", tmp_path, **options).pixels
+        source = sources.open("dvd", tmp_path, guide="nir", **options)
+        found = read("dvd", tmp_path, **options).pixels
+        assert source.size(source.images()[0]) == found.shape
+        return found
 
     whole = pixels(region="whole")
     assert whole.shape == (1280, 2256)
@@ -239,6 +242,10 @@ def test_a_damaged_or_missing_half_of_dvd_is_one_line(tmp_path: Path) -> None:
     path.write_bytes(path.read_bytes()[:-8])
     with pytest.raises(UnreadableFileError, match=r"RGB/a\.npy is no NumPy file"):
         read("dvd", tmp_path)
+    path.write_bytes(b"no")
+    source = sources.open("dvd", tmp_path)
+    with pytest.raises(UnreadableFileError, match=r"RGB/a\.npy is no NumPy file"):
+        source.size(source.images()[0])
     (tmp_path / "train_raw" / "NIR" / "a.npy").unlink()
     with pytest.raises(MissingDataError, match=r"mosaic \(RGB\) of a pair whose near infrared"):
         sources.open("dvd", tmp_path).images()
