@@ -54,13 +54,14 @@ class Entry(NamedTuple):
     """What is known of a pair before it is read.
 
     ``split`` is a place in ``pipelines.schema.SPLITS``: the one that its set publishes, or that of
-    the hash of its scene.
+    the hash of its scene. ``iso`` is the ISO speed where the corpus or the name tells it.
     """
 
     name: str
     scene: str
     camera: str
     split: int
+    iso: float | None = None
 
 
 @dataclass(frozen=True)
@@ -203,9 +204,14 @@ def _of_corpus(corpus: Corpus) -> Pairs:
     images = corpus.images
     entries = []
     for number in valid:
-        image = int(corpus.table[number]["image"])
+        row = corpus.table[number]
+        image, iso = int(row["image"]), float(row["iso"])
         name, split = f"{images.names[image]}:{number}", int(images.split[image])
-        entries.append(Entry(name, images.scenes[image], images.cameras[image], split))
+        entries.append(
+            Entry(
+                name, images.scenes[image], images.cameras[image], split, iso if iso > 0 else None
+            )
+        )
 
     return Pairs(where, tuple(entries), _OfCorpus(corpus), tuple(valid), corpus=corpus)
 
@@ -215,7 +221,7 @@ def _of_folder(root: Root) -> Pairs:
     refs, skipped = source.listed()
     splits = prepare.splits_of(refs).tolist()
     entries = tuple(
-        Entry(ref.name, ref.scene, ref.shot.camera, split)
+        Entry(ref.name, ref.scene, ref.shot.camera, split, ref.shot.iso)
         for ref, split in zip(refs, splits, strict=True)
     )
     return Pairs(root.url, entries, _OfFolder(source, refs), tuple(range(len(refs))), skipped)

@@ -21,6 +21,8 @@ _TOLD: tuple[Callable[[str], tuple[str, Shot] | None], ...] = (
     sidd.instance, sidd.block, polyu.shot, cc.shot,
 )  # fmt: skip
 
+_ISO = re.compile(r"(?:^|[^a-z])iso[-_]?([1-9]\d*)(?!\d)", re.IGNORECASE)
+
 WORDS = {
     "name": r"[^/]+?",
     "scene": r"[^/]+?",
@@ -45,13 +47,15 @@ class PairFolder(PairSet):
     def describe(self, key: str, noisy: str) -> tuple[str, Shot]:
         """Return a pair's scene, and what its name tells if it is that of a published set.
 
-        NeCA's lists are for a training with SIDD alone: here the scene says the split.
+        NeCA's lists are for a training with SIDD alone: here the scene says the split. Of other
+        names the ISO is read, where one has it as ``iso800``, ``ISO_800`` or ``iso-800``.
         """
         for told in _TOLD:
             if found := told(key):
                 scene, shot = found
                 return scene, replace(shot, split="")
-        return key, Shot()
+        iso = _ISO.search(key)
+        return key, Shot(iso=float(iso[1])) if iso else Shot()
 
 
 @dataclass(frozen=True)

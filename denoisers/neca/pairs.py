@@ -2,6 +2,7 @@
 
 import math
 import re
+from collections import Counter
 from collections.abc import Callable
 from typing import Any
 
@@ -117,21 +118,34 @@ def check(pair: Pair, patch: int, where: str) -> npt.NDArray[np.float32]:
 
 
 def iso_of(pairs: Pairs, number: int) -> int | None:
-    """Return the ISO speed of a pair, from its corpus or by its name, or None."""
-    if pairs.corpus is not None:
-        value = float(pairs.corpus.table[pairs.places[number]]["iso"])
-        return round(value) if np.isfinite(value) and value > 0 else None
-    match = _ISO.search(pairs.entries[number].name)
-    return int(next(filter(None, match.groups()))) if match else None
+    """Return the ISO speed of a pair in whole numbers, or None where it is not known."""
+    iso = pairs.entries[number].iso
+    return round(iso) if iso is not None else None
 
 
-_ISO = re.compile(
-    r"iso[-_]?(\d+)"  # CC
-    r"|(?:^|/)\d{4}_\d{3}_[A-Z0-9]{2}_(\d{5})_"  # SIDD's captures
-    r"|(?:^|/)[A-Z0-9]{2}_(\d{5})_val\d{4}"  # and blocks
-    r"|(?:^|/)[A-Za-z]\w*?_[\d-]+_[\d-]+_(\d+)_[A-Za-z]+_\d+$",  # PolyU
-    re.IGNORECASE,
-)
+def taken(every: Pairs, own: Pairs, camera: str) -> str:
+    """Say in a line how many pairs of which cameras are taken, and how many are not.
+
+    Parameters
+    ----------
+    every
+        The pairs there are.
+    own
+        Those of :func:`of_camera`.
+    camera
+        Whose they should be.
+    """
+    counts = Counter(entry.camera for entry in own.entries)
+    names = sorted(counts.keys() - {""})
+    text = f"{own.where}: {len(own)} pair{'s' * (len(own) > 1)}"
+    if not names:
+        return f"{text}, whose camera is not known"
+    told = [f"{counts[name]} of {name}" for name in names]
+    told += [f"{counts['']} of unknown cameras"] if counts[""] else []
+    if any(_plain(name) == _plain(camera) for name in names):
+        left = len(every) - len(own)
+        return f"{text} of {names[0]}" + (f"; {left} of other cameras are left out" * (left > 0))
+    return f"{text}, {', '.join(told)}: none is called {camera}, and all are taken"
 
 
 def _blocks(picture: npt.NDArray[np.float32]) -> npt.NDArray[Any]:

@@ -165,9 +165,18 @@ class Run:
             scores = _Loop(self, loader, held, gains, state).run()
         return Result(state.iteration, scores, gains, len(self._pairs))
 
+    @property
+    def taken(self) -> str:
+        """How many pairs of which cameras it is learned from, in a line."""
+        return camera_pairs.taken(self._chosen, self._pairs, self.camera)
+
+    @cached_property
+    def _chosen(self) -> Pairs:
+        return fit.choose(open_pairs(self.data), self.scenes)
+
     @cached_property
     def _pairs(self) -> Pairs:
-        return camera_pairs.of_camera(fit.choose(open_pairs(self.data), self.scenes), self.camera)
+        return camera_pairs.of_camera(self._chosen, self.camera)
 
     @cached_property
     def _dataset(self) -> Dataset:

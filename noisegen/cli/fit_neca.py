@@ -81,22 +81,25 @@ def command(**options: Any) -> None:
     from noisegen.cli.progress import training
 
     recipe = _recipe(options)
-    with training(recipe.iterations) as told:
-        from denoisers.neca.run import Run, said
+    from dataclasses import replace
 
-        folder = Path(options["out"])
-        result = Run(
-            recipe,
-            options["data"],
-            options["camera"],
-            folder,
-            scenes=options["scenes"],
-            licence=options["licence"] or "",
-            device=options["device"],
-            workers=options["workers"],
-            overwrite=options["overwrite"],
-            told=told,
-        ).train()
+    from denoisers.neca.run import Run, said
+
+    folder = Path(options["out"])
+    run = Run(
+        recipe,
+        options["data"],
+        options["camera"],
+        folder,
+        scenes=options["scenes"],
+        licence=options["licence"] or "",
+        device=options["device"],
+        workers=options["workers"],
+        overwrite=options["overwrite"],
+    )
+    click.echo(run.taken, err=True)
+    with training(recipe.iterations) as told:
+        result = replace(run, told=told).train()
     line = f"{folder}: {result.iterations} iterations on {result.pairs} pairs"
     measured = said(result.scores)
     click.echo(f"{line}; held out: {measured}" if measured else line)

@@ -64,6 +64,30 @@ def test_halves_are_found_by_their_names(tmp_path, files, known):
     np.testing.assert_array_equal(pair.clean, clean)
 
 
+@pytest.mark.parametrize(
+    ("name", "iso"),
+    [
+        ("d800_iso6400_2", 6400),
+        ("0001_001_S6_00100_00060_3200_L/0001_GT", 100),
+        ("S6_03200_val0032-0023", 3200),
+        ("Canon5D2_5_160_3200_plug_11", 3200),
+        ("Nikon_1_5_100_book_1", 100),
+        ("mine/ISO-800 kitchen", 800),
+        ("holiday_3", None),
+        ("miso12_3", None),
+        ("isolde_3", None),
+    ],
+)
+def test_isos_are_read_from_names(tmp_path, name, iso):
+    for half in ("noisy", "clean"):
+        path = f"{name.replace('_GT', '')}_{half}.png"
+        if name.endswith("_GT"):
+            path = f"{name.replace('GT', {'noisy': 'NOISY_SRGB', 'clean': 'GT_SRGB'}[half])}.png"
+        write(tmp_path / path)
+    (entry,) = open_pairs(tmp_path).entries
+    assert entry.iso == iso
+
+
 def test_crops_of_one_scene_have_one_scene_and_can_be_taken(tmp_path):
     for name in ("plug_11", "plug_12", "toy_11"):
         for half in ("real", "mean"):

@@ -69,7 +69,8 @@ def run(*arguments, code=0):
 
 
 def refused(*arguments, code=2):
-    (line,) = run(*arguments, code=code).stderr.strip().splitlines()
+    lines = run(*arguments, code=code).stderr.splitlines()
+    (line,) = [line for line in lines if line.startswith("noisegen: ")]
     assert line.startswith("noisegen: ")
     return line
 
@@ -426,19 +427,19 @@ def test_a_corpus_is_pairs_too(tmp_path):
     assert card.data == {str(tmp_path / "c.zarr"): identity}
 
 
-@pytest.mark.parametrize(
-    ("name", "iso"),
-    [
-        ("d800_iso6400_2", 6400),
-        ("0001_001_S6_00100_00060_3200_L/0001_GT", 100),
-        ("S6_03200_val0032-0023", 3200),
-        ("Canon5D2_5_160_3200_plug_11", 3200),
-        ("Nikon_1_5_100_book_1", 100),
-        ("holiday_3", None),
-    ],
-)
-def test_isos_are_read_from_the_names_of_published_sets(name, iso, pairs):
-    one = open_pairs(pairs).take([0])
-    renamed = one.take([0])
-    object.__setattr__(renamed, "entries", (one.entries[0]._replace(name=name),))
-    assert camera_pairs.iso_of(renamed, 0) == iso
+def test_it_says_which_pairs_it_takes(pairs, tmp_path):
+    recipe = recipe_file(tmp_path, iterations=1)
+    command = ["--data", pairs, "--recipe", recipe, "--device", "cpu"]
+    own = run(*command, "--camera", "Can-on", "--out", tmp_path / "own")
+    assert f"{pairs}: 4 pairs of canon; 2 of other cameras are left out\n" in own.stderr
+    every = run(*command, "--camera", "cc", "--out", tmp_path / "every")
+    line = "6 pairs, 4 of canon, 2 of nikon: none is called cc, and all are taken"
+    assert f"{pairs}: {line}\n" in every.stderr
+    folder = tmp_path / "unnamed"
+    folder.mkdir()
+    for number, half in enumerate(sorted(pairs.glob("canon*_mean.png"))):
+        shutil.copy(half, folder / f"{number}_clean.png")
+        shutil.copy(str(half).replace("_mean", "_real"), folder / f"{number}_noisy.png")
+    found = open_pairs(folder)
+    said = camera_pairs.taken(found, camera_pairs.of_camera(found, "cc"), "cc")
+    assert said == f"{folder}: 4 pairs, whose camera is not known"
