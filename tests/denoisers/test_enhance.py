@@ -8,9 +8,11 @@ from click.testing import CliRunner
 
 import denoisers
 from denoisers import card as cards
+from denoisers.inference.job import Job
 from denoisers.inference.padding import padded
 from denoisers.inference.restorer import Restorer
 from noisegen.cli import main
+from noisegen.errors import InputError
 from noisegen.metrics import to_8bit
 
 NETS = {
@@ -112,6 +114,13 @@ def test_the_other_verb_is_named(weights, tmp_path, verb, name, line):
     told = (picture(tmp_path / "a.png"), "--model", weights[name][0], "--out", tmp_path / "b.png")
     assert refused(verb, *told) == f"noisegen: {line}"
     assert not (tmp_path / "b.png").exists()
+
+
+def test_a_network_that_has_no_strength_is_not_asked_for_one(weights, tmp_path):
+    _, net = weights["dncnn"]
+    card = cards.Card(model="dncnn", options={"depth": 2, "width": 4, "batch_norm": False})
+    with pytest.raises(InputError, match="dncnn has no --strength: leave it away"):
+        Job.prepare(picture(tmp_path / "a.png"), tmp_path / "b.png", net, card, strength=0.5)
 
 
 def test_every_page_names_the_maps_that_its_network_gives(weights):
