@@ -1,7 +1,7 @@
 """The differentiable ISP, forward and backward, against plain masked convolutions.
 
 The baseline is the ISP written down as its equations stand: masks, zero-padded convolutions of one
-channel each, ``where`` and autograd. Bar: three times the baseline for every demosaicer that
+channel each, ``where`` and autograd. Bar: four times the baseline for every demosaicer that
 convolves, on a batch of patches as on a frame; "nearest" convolves nothing and is there for
 information. One thread, CPU seconds. Run ``python -m benchmarks.isp_torch [OUT.json]``.
 """
