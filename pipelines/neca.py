@@ -7,6 +7,7 @@ network is run for the patches alone, which gives the crops of what it would giv
 
 import contextlib
 import platform
+import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import lru_cache
@@ -19,6 +20,7 @@ import numpy.typing as npt
 import catalogs
 from catalogs import cameras
 from catalogs.camera_noise import log_uniform
+from catalogs.sources import pictures
 from noisegen import random
 from noisegen.errors import CorpusMismatchError, InputError, MissingDataError
 from noisegen.picture.parameters import Picture
@@ -36,6 +38,9 @@ if TYPE_CHECKING:
 
 SHIPPED = Path(catalogs.__file__).parent / "neca"
 """Weights of cameras that need no download, ``NAME.safetensors``."""
+
+DIGITS = 4
+"""Of a gain that is read off a picture: more of them differ between processors."""
 
 SIGMA = 25.0
 """Of NeCA-S in 8-bit codes, as published."""
@@ -180,7 +185,7 @@ def resources(recipe: Recipe) -> dict[str, int]:
 
 
 def with_weights(recipe: Recipe, place: str | None) -> Recipe:
-    """Return the recipe with the hash of its networks in it.
+    """Return the recipe with the hash of its networks in it, and the gain of its noisy picture.
 
     Parameters
     ----------
@@ -203,9 +208,13 @@ def with_weights(recipe: Recipe, place: str | None) -> Recipe:
             )
         return recipe
     neca = _networks(recipe, place)
-    _check_gains(recipe, neca)
     table = recipe.neca.model_copy(update={"weights": neca.sha256})
-    return recipe.model_copy(update={"neca": table})
+    if table.gain_from is not None:
+        gain = _gain_of(table.gain_from, _place(recipe, place))
+        table = table.model_copy(update={"gain": gain, "gain_from": None})
+    recipe = recipe.model_copy(update={"neca": table})
+    _check_gains(recipe, neca)
+    return recipe
 
 
 def with_networks(developer: NecaDeveloper, place: str | None) -> NecaDeveloper:
@@ -291,6 +300,26 @@ def _check_gains(recipe: Recipe, neca: "Neca") -> None:
             f"neca.gain: {ends(table.gain)[1]:g} is far above the gains that these networks were "
             f"trained at; {card.highest_gain:.3g} is the most"
         )
+
+
+def _gain_of(path: str, place: Path) -> float:
+    """Return the gain of a noisy picture by the network E, to the digits that any machine gives."""
+    from noisegen import neca
+
+    file = Path(path).expanduser()
+    if not file.is_file():
+        raise MissingDataError(f"neca.gain_from: there is no picture at {path}; check the path")
+    picture = pictures.decode(file.read_bytes(), path)
+    sampler = neca.Sampler(neca.load(place, ("gain", "correlation")))
+    with _one_thread(), warnings.catch_warnings(record=True) as cut:
+        warnings.simplefilter("always")
+        gain = sampler.gain(picture)
+    if cut:
+        raise InputError(
+            f"neca.gain_from: {path}: {cut[0].message}; give a noisy picture of that camera, or "
+            "neca.gain"
+        )
+    return float(f"{gain:.{DIGITS}g}")
 
 
 def _device(recipe: Recipe) -> str:

@@ -20,6 +20,11 @@ class Neca(Table):
         description="neca-w: gain b of a picture, or a range drawn log-uniformly; none: one of "
         "those that the camera's card lists.",
     )
+    gain_from: str | None = Field(
+        default=None,
+        description="neca-w: noisy picture that the gain network E reads the gain off when the "
+        "corpus is made; recorded as gain.",
+    )
     iso: float | Range | None = Field(
         default=None,
         description="neca-w: ISO at which the card's gains are taken, or a range drawn "
@@ -44,8 +49,9 @@ class Neca(Table):
     def _holds_together(self) -> Self:
         for name in ("gain", "iso", "sigma"):
             check_range(name, getattr(self, name), low=0.0, open_low=True)
-        if self.gain is not None and self.iso is not None:
-            raise ValueError("gain, iso: give one of them, not both")
+        given = [n for n in ("gain", "gain_from", "iso") if getattr(self, n) is not None]
+        if len(given) > 1:
+            raise ValueError(f"{', '.join(given)}: give one of them")
         return self
 
     def check(self, noise: str | None, tone_is_drawn: bool, lazy: bool) -> None:
@@ -60,7 +66,7 @@ class Neca(Table):
             if self != Neca():
                 raise ValueError(f"neca: is of noise {' and '.join(NOISES)}; leave it away")
             return
-        others = ("gain", "iso") if noise == SIMPLIFIED else ("sigma",)
+        others = ("gain", "gain_from", "iso") if noise == SIMPLIFIED else ("sigma",)
         for name in others:
             if getattr(self, name) is not None:
                 raise ValueError(f"neca.{name}: noise {noise} has none; leave it away")

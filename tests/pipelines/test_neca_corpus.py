@@ -15,7 +15,7 @@ from denoisers.data.open import open_data
 from noisegen import neca, random
 from noisegen.cli import main
 from noisegen.errors import CorpusMismatchError, InputError
-from noisegen.neca import Card, CorrelationNet, LevelNet, Neca, Sampler, Window
+from noisegen.neca import Card, CorrelationNet, GainNet, LevelNet, Neca, Sampler, Window
 from noisegen.raw import write_dng
 from pipelines import check
 from pipelines.execution import check_resources
@@ -260,10 +260,69 @@ def test_through_the_command_line(weights, pictures, tmp_path):
     assert len(run("digest", out).split()[-1]) == 64
 
 
+@pytest.fixture(scope="module")
+def with_gain(weights, tmp_path_factory):
+    """The same networks with one that reads gains, about 0.05 off any picture."""
+    folder = tmp_path_factory.mktemp("with_gain")
+    loaded, draws = neca.load(weights, ("level", "correlation")), torch.Generator().manual_seed(9)
+    network = GainNet(width=4, depth=3)
+    with torch.no_grad():
+        for tensor in network.parameters():
+            tensor.copy_(0.02 * torch.rand(tensor.shape, generator=draws))
+        network.linear[0][0].bias.fill_(0.05)
+    networks = {"correlation": loaded.correlation, "level": loaded.level, "gain": network}
+    neca.save(folder, Neca(**networks, card=loaded.card))
+    return str(folder)
+
+
+def test_the_gain_is_read_off_a_noisy_picture(with_gain, pictures, tmp_path):
+    rng = np.random.default_rng(6)
+    noisy = rng.integers(0, 256, (70, 90, 3), np.uint8)
+    photo, out = tmp_path / "noisy.png", str(tmp_path / "c.zarr")
+    cv2.imwrite(str(photo), noisy[..., ::-1])
+    options = ["--source", "folder", "--root", pictures, "--patch", "32", "--per-image", "2"]
+    options += ["--noise", "neca-w", "--camera", "S6", "--neca-weights", with_gain]
+    options += ["--set", f"neca.gain_from={photo}"]
+    result = CliRunner().invoke(main, ["synthesize", "--out", out, *options])
+    assert result.exit_code == 0, result.output
+    expected = neca.Sampler(neca.load(with_gain)).gain(noisy)
+    corpus = pipelines.open(out)
+    assert corpus.recipe.neca.gain_from is None
+    assert corpus.recipe.neca.gain == pytest.approx(expected, rel=1e-3)
+    np.testing.assert_allclose(corpus.table["strength"], corpus.recipe.neca.gain, rtol=1e-6)
+    again = CliRunner().invoke(main, ["synthesize", "--out", out, *options])
+    assert "nothing was missing" in again.output
+    (tmp_path / "r.toml").write_text(corpus.recipe.to_toml())
+    photo.unlink()  # the recipe holds the gain
+    pipelines.synthesize(
+        read(tmp_path / "r.toml"), str(tmp_path / "d.zarr"), root=pictures, neca_weights=with_gain
+    )
+    assert pipelines.open(tmp_path / "d.zarr").digest() == corpus.digest()
+
+
+def test_a_gain_beyond_those_of_the_training_is_refused(with_gain, small, tmp_path):
+    loaded = neca.load(with_gain)
+    with torch.no_grad():
+        loaded.gain.linear[0][0].bias.fill_(0.9)
+    neca.save(tmp_path, loaded)
+    photo = tmp_path / "a.png"
+    cv2.imwrite(str(photo), np.full((32, 32, 3), 90, np.uint8))
+    recipe = small(noise="neca-w", neca={"gain_from": str(photo)})
+    with pytest.raises(InputError, match=r"a\.png: a gain of 0\.9.* is not one that the networks"):
+        pipelines.synthesize(recipe, str(tmp_path / "c.zarr"), neca_weights=str(tmp_path))
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [
         (["--noise", "neca-w"], NO_WEIGHTS),
+        (["--noise", "neca-w", "--neca-weights", "WEIGHTS", "--set", "neca.gain_from=none.png"],
+         "neca.gain_from: there is no picture at none.png"),
+        (["--noise", "neca-w", "--neca-weights", "WEIGHTS", "--set", "neca.gain_from=PHOTO"],
+         "its card has no gain network"),
+        (["--noise", "neca-s", "--set", "neca.gain_from=a.png"], "neca.gain_from: noise neca-s"),
+        (["--noise", "neca-w", "--set", "neca.gain=0.1", "--set", "neca.gain_from=a.png"],
+         "gain, gain_from: give one of them"),
         (["--noise", "neca-w", "--neca-weights", "nowhere"], "no such folder or file"),
         (["--neca-weights", "WEIGHTS"], "--neca-weights: noise heteroscedastic"),
         (["--noise", "neca-w", "--lazy"], "recipe: lazy: a corpus does not hold the whole"),
@@ -281,7 +340,10 @@ def test_through_the_command_line(weights, pictures, tmp_path):
     ],
 )  # fmt: skip
 def test_what_cannot_be_is_refused_in_one_line(weights, tmp_path, options, message):
-    options = [weights if option == "WEIGHTS" else option for option in options]
+    photo = tmp_path / "photo.png"
+    cv2.imwrite(str(photo), np.zeros((32, 32, 3), np.uint8))
+    given = {"WEIGHTS": weights, "neca.gain_from=PHOTO": f"neca.gain_from={photo}"}
+    options = [given.get(option, option) for option in options]
     out = tmp_path / "c.zarr"
     result = CliRunner().invoke(main, ["synthesize", "--out", str(out), *options])
     assert result.exit_code == 2, result.output
