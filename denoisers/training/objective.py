@@ -17,7 +17,7 @@ from pipelines.tables import ends
 def on_device(batch: Batch, recipe: Training, device: torch.device) -> dict[str, Tensor]:
     """Return a batch as float32 (n, C, P, P) in [0, 1], its white noise drawn if it is to have any.
 
-    White noise is neither cut nor rounded, as published training has it. It is drawn on the device:
+    White noise is not rounded, and not cut unless the recipe says so. It is drawn on the device:
     the same numbers on one kind of device and one version of torch.
     """
     tensors = {name: to_float(array, device) for name, array in batch.arrays.items()}
@@ -29,6 +29,8 @@ def on_device(batch: Batch, recipe: Training, device: torch.device) -> dict[str,
         clean = tensors["clean"]
         white = torch.randn(clean.shape, generator=rng, device=device)
         tensors["noisy"] = clean + sigma.view(-1, 1, 1, 1) * white
+        if recipe.awgn_cut:
+            tensors["noisy"] = tensors["noisy"].clamp(0, 1)
     return tensors
 
 

@@ -160,6 +160,7 @@ class Training(Table):
         description="Put white Gaussian noise on clean pictures: its standard deviation in 8-bit "
         "levels, or a range drawn uniformly.",
     )
+    awgn_cut: bool = Field(False, description="Cut the sum to [0, 1], as FAID's training has it.")
     renoise: bool = Field(False, description="Draw a corpus's own noise anew in every epoch.")
     loss: Literal["squares", "charbonnier", "l1"] = Field(
         "charbonnier",
@@ -199,6 +200,8 @@ class Training(Table):
         check_range("awgn", self.awgn, 0.0, 255.0)
         if self.awgn is not None and ends(self.awgn)[1] == 0:
             raise ValueError("awgn: noise of 0 leaves nothing to learn")
+        if self.awgn_cut and self.awgn is None:
+            raise ValueError("awgn_cut: there is no white noise to be cut; give awgn")
         if self.awgn is not None and self.renoise:
             raise ValueError("awgn, renoise: white noise or the corpus's own, not both")
         if self.mosaics is not None and (self.awgn is not None or self.mixup.alpha):

@@ -149,6 +149,8 @@ class HeldOut:
             rng = generator(self.recipe.seed, Stream.HELD_OUT_AWGN, number)
             white = rng.standard_normal(out["clean"].shape, np.float32)
             out["noisy"] = out["clean"] + np.float32(sigma) * white
+            if self.recipe.awgn_cut:
+                out["noisy"] = out["noisy"].clip(0, 1)
         return out
 
     @property

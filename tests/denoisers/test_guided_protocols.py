@@ -30,13 +30,13 @@ def smooth(seed, height, width, channels):
 
 @pytest.fixture(scope="module")
 def dark(tmp_path_factory):
-    """A Dark Vision Dataset with two small frames for testing."""
+    """A Dark Vision Dataset with two small frames for training and for testing."""
     root = tmp_path_factory.mktemp("dvd")
     for half, seed in (("RGB", 1), ("NIR", 5)):
-        (root / "DVD_test" / half).mkdir(parents=True)
-        for number, name in enumerate("ab"):
-            planes = 900 * smooth(seed + number, H, W, 16)
-            np.save(root / "DVD_test" / half / f"{name}.npy", planes)
+        for number, name in enumerate(("DVD_test/{}/a", "DVD_test/{}/b", "train_raw/{}/c")):
+            path = root / f"{name.format(half)}.npy"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            np.save(path, 900 * smooth(seed + number, H, W, 16))
     return root
 
 
@@ -197,3 +197,20 @@ def test_another_level_than_the_published_is_noted(dark):
     assert (
         "σ 3 is none of the published test's" in protocols.entry("dvd").open(asked(dark, 3)).notes
     )
+
+
+def test_the_set_is_ingested_trained_on_and_tested(dark, tmp_path):
+    def run(*arguments):
+        done = CliRunner().invoke(main, list(map(str, arguments)))
+        assert done.exit_code == 0, done.output
+
+    data, out = tmp_path / "dvd.zarr", tmp_path / "run"
+    run("ingest", "dvd", "--root", dark, "--patch", 64, "--out", data)
+    small = ("options.width=8", "options.widening=4", "validation.count=2", "validation.every=2")
+    settings = [word for key in small for word in ("--set", key)]
+    run(
+        "train", "rffnet", "--preset", "rffnet-small", "--data", data, "--iterations", 2,
+        "--batch", 2, "--patch", 32, "--device", "cpu", *settings, "--out", out,
+    )  # fmt: skip
+    text = evaluated(out, "--on", "dvd-rffnet", "--root", dark, "--sigma", 2)
+    assert "mean of 8" in text

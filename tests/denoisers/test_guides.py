@@ -16,8 +16,9 @@ from denoisers.models import dvn
 from denoisers.models.rffnet import Restored, loss, terms
 from denoisers.protocols.base import Case, Cases
 from denoisers.training import recipe
-from denoisers.training.objective import misled
+from denoisers.training.objective import misled, on_device
 from denoisers.training.run import Run
+from denoisers.training.validation import HeldOut
 from noisegen.cli import main
 from noisegen.errors import InputError, MissingDataError, RecipeError
 
@@ -389,3 +390,22 @@ def test_other_guides_need_other_pictures(guided, tmp_path):
         "--guide", "none",
     )  # fmt: skip
     assert "takes no guide: leave --guide away" in line
+
+
+def test_white_noise_is_cut_where_the_recipe_says_so(guided):
+    data = {"model": "rffnet", "iterations": 1, "awgn": 99.0, "patch": 32, "batch": 4}
+    loader = Loader(
+        Mixture([open_data(guided[1].storage.url, ("clean", "guide"))], (1,)),
+        patch=32, batch=4, seed=1,
+    )  # fmt: skip
+    whole, cut = (
+        on_device(loader.batch(0), recipe.parse(data | more), torch.device("cpu"))["noisy"]
+        for more in ({}, {"awgn_cut": True})
+    )
+    assert whole.min() < 0 < 1 < whole.max()
+    assert torch.equal(cut, whole.clamp(0, 1))
+    held = HeldOut(loader.mixture, recipe.parse(data | {"awgn_cut": True}), ("noisy", "guide"))
+    noisy = held.pictures(0)["noisy"]
+    assert (noisy.min(), noisy.max()) == (0, 1)
+    with pytest.raises(RecipeError, match="awgn_cut: there is no white noise to be cut"):
+        recipe.parse({"model": "rffnet", "iterations": 1, "awgn_cut": True})
