@@ -209,7 +209,8 @@ def check_pairs(name: str) -> Windows:
     if page.windows is None:
         pairs = ", ".join(n for n in _OWN if _OWN[n].windows)
         raise InputError(
-            f"source '{name}' has clean pictures only; sets of pairs are {pairs} (noisegen sources)"
+            f"source '{name}' has clean pictures only: noisegen synthesize --source {name} puts "
+            f"noise on them; sets of pairs are {pairs} (noisegen sources)"
         )
     return page.windows
 

@@ -73,6 +73,11 @@ class Dvd(GuideSet):
     endings = frozenset({".npy"})
     words = ("mosaic (RGB)", "near infrared (NIR)")
 
+    @property
+    def part(self) -> str:
+        """Which part of the set is listed, for messages."""
+        return f" of split '{self.split}'"
+
     def place(self, path: str) -> Place | None:
         """Tell which half a file is by its folder."""
         parts = PurePosixPath(path)

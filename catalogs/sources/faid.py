@@ -32,6 +32,11 @@ class Faid(GuideSet):
     licence = "research, cite Aksoy et al., ECCV 2018"
     words = ("ambient picture", "flash photo")
 
+    @property
+    def part(self) -> str:
+        """Which part of the set is listed, for messages."""
+        return f" of split '{self.split}'"
+
     def place(self, path: str) -> Place | None:
         """Tell which half a file is, whatever folder it lies in."""
         match = _NAME.search(path)

@@ -70,6 +70,11 @@ class GuideSet(ABC):
     def place(self, path: str) -> Place | None:
         """Tell by its path which half a file is; None if it is none of the set."""
 
+    @property
+    def part(self) -> str:
+        """Which part of the set is listed, for messages; empty: all of it."""
+        return ""
+
     def scene(self, key: str) -> str:
         """Return the scene of a pair by what both halves have in common."""
         return key
@@ -86,7 +91,8 @@ class GuideSet(ABC):
         """
         halves = self._halves()
         if not halves:
-            raise no_images(self.name, self.root, f"no pair of {' and '.join(self.words)}")
+            what = f"no pair of {' and '.join(self.words)}{self.part}"
+            raise no_images(self.name, self.root, what)
         return tuple(ImageRef(halves[key]["picture"], self.scene(key)) for key in sorted(halves))
 
     @property
@@ -96,7 +102,7 @@ class GuideSet(ABC):
         if not others:
             return ()
         what = "file is no half" if len(others) == 1 else "files are no halves"
-        return (f"{len(others)} {what} of a pair of this split, first {others[0]}",)
+        return (f"{len(others)} {what} of a pair{self.part}, first {others[0]}",)
 
     def read(self, ref: ImageRef) -> SourceImage:
         """Read a picture and its guide.

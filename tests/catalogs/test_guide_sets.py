@@ -54,7 +54,7 @@ def test_rgb_and_nir_are_paired_by_name(tmp_path: Path, picture: str, guide: str
     source = sources.open("rgbnir", tmp_path, guide="nir")
     (ref,) = source.images()
     assert (ref.name, ref.scene) == (picture, key)
-    assert source.skipped == ("1 file is no half of a pair of this split, first cover.png",)
+    assert source.skipped == ("1 file is no half of a pair, first cover.png",)
     image = source.read(ref)
     np.testing.assert_array_equal(image.pixels, colour(grey)[..., ::-1])
     assert image.guide.shape == (300, 280, 1)
@@ -85,6 +85,9 @@ def test_what_is_not_a_pair_is_one_line(tmp_path: Path) -> None:
     with pytest.raises(RecipeError, match="source 'rgbnir' has no guide 'flash'; it has: nir"):
         sources.open("rgbnir", tmp_path, guide="flash")
     (tmp_path / "empty").mkdir()
+    for name in ("faid", "dvd"):
+        with pytest.raises(MissingDataError, match=r"no pair of .* of split 'train' under"):
+            sources.open(name, tmp_path / "empty").images()
     with pytest.raises(MissingDataError, match="no pair of picture"):
         sources.open("rgbnir", tmp_path / "empty").images()
 
@@ -185,7 +188,7 @@ def test_dvd_s_frames_and_their_infrared(tmp_path: Path, folder: str, dtype: typ
     (ref,) = source.images()
     assert (ref.name, ref.scene) == (f"{folder}/RGB/0007.npy", "0007")
     assert source.skipped == (
-        "2 files are no halves of a pair of this split, first DVD_real/NIR/1.npy",
+        "2 files are no halves of a pair of split 'train', first DVD_real/NIR/1.npy",
     )
     image = source.read(ref)
     assert (image.kind, image.pixels.dtype, image.pixels.shape) == ("rgbir", np.float32, (80, 96))

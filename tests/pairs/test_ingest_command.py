@@ -228,7 +228,7 @@ def test_pairs_that_are_gone(four: Path, tmp_path: Path, run, refused) -> None:
 @pytest.mark.parametrize(
     ("arguments", "text"),
     [
-        (("kodak",), "source 'kodak' has clean pictures only; sets of pairs are pairs, polyu, cc"),
+        (("kodak",), "source 'kodak' has clean pictures only: noisegen synthesize --source kodak"),
         (("polyo",), "unknown source 'polyo' (did you mean 'polyu'?)"),
         (("polyu", "--root", "/nowhere"), "there is no folder /nowhere; get it from https://"),
         (("polyu", "--pattern", "a:b"), "source 'polyu' has no option 'pattern'"),

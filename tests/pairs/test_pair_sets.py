@@ -179,7 +179,7 @@ def test_names_that_do_not_fit(tmp_path: Path, pair) -> None:
 
 def test_a_set_of_clean_pictures_is_none(tmp_path: Path) -> None:
     with pytest.raises(
-        InputError, match=r"'kodak' has clean pictures only; sets of pairs are pairs"
+        InputError, match=r"'kodak' has clean pictures only: .*; sets of pairs are pairs"
     ):
         sources.open_pairs("kodak", tmp_path)
 
