@@ -13,8 +13,8 @@ from denoisers.layers.threads import divide
 
 TAPS = 9
 
-CACHED = 1 << 16
-"""Values of the feature in a piece: with its derivative, half of what a core's own cache holds."""
+CACHED = 1 << 17
+"""Values of the feature in a piece: with its derivative, what a core's own cache holds."""
 
 
 class _Weights(NamedTuple):

@@ -17,6 +17,7 @@ from torch.nn.functional import leaky_relu
 from denoisers.base import Denoiser, ModelEntry, Options, Shapes, check_sides, convolution
 from denoisers.layers.deformable import modulated_deform_conv2d
 from denoisers.layers.dynamic import dynamic_filter
+from denoisers.layers.strips import in_strips
 
 SLOPE = 0.2
 """Of every leaky ReLU in the network."""
@@ -87,8 +88,8 @@ class DCN(nn.Module):
     def forward(self, pair: tuple[Tensor, Tensor]) -> Tensor:
         """Convolve the first of ``pair`` by offsets and masks made of the second."""
         x, feature = pair
-        made = self.conv_offset_mask(feature)
-        offset, mask = made.split((2 * self.taps, self.taps), 1)
+        made = in_strips(self.conv_offset_mask, feature, 1, 3 * self.taps)
+        offset, mask = torch.split(made, [2 * self.taps, self.taps], 1)
         return modulated_deform_conv2d(x, offset, mask.sigmoid(), self.weight, self.bias, padding=1)
 
 
@@ -165,10 +166,11 @@ class MFI(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Return the gated feature; the gates are twice a sigmoid, as in the published code."""
-        z = x * (2 * x.mean((2, 3), keepdim=True).sigmoid())
-        rows = 2 * z.mean((1, 3), keepdim=True).sigmoid()
-        columns = 2 * z.mean((1, 2), keepdim=True).sigmoid()
-        return z * (1 + rows + columns)
+        of_rows, of_columns = x.mean(3), x.mean(2)
+        channels = 2 * of_rows.mean(2, keepdim=True).sigmoid()
+        rows = 2 * (of_rows * channels).mean(1, keepdim=True).sigmoid()
+        columns = 2 * (of_columns * channels).mean(1, keepdim=True).sigmoid()
+        return x * channels.unsqueeze(3) * (1 + rows.unsqueeze(3) + columns.unsqueeze(2))
 
 
 class CB(nn.Module):
@@ -229,10 +231,14 @@ class MCB(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Return ``x`` and what the block adds."""
+        added: Tensor = self.fusion(self.integration(self._scales(x)))
+        return x + added
+
+    def _scales(self, x: Tensor) -> Tensor:
+        """Return what the branches see, (N, 4M, H, W)."""
         u = self.conv(self.dcn((x, self.offset(x))))
         branches = [_leaky(conv(u)) for conv in (self.conv1, self.conv2, self.conv3)]
-        added: Tensor = self.fusion(self.integration(torch.cat((u, *branches), 1)))
-        return x + added
+        return torch.cat((u, *branches), 1)
 
 
 class Branch(nn.Module):
@@ -276,14 +282,18 @@ class MDCB(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Return ``x`` and what the block adds."""
+        added: Tensor = self.fusion(self.integration(self._scales(x)))
+        return x + added
+
+    def _scales(self, x: Tensor) -> Tensor:
+        """Return what the branches see, (N, 4M, H, W)."""
         feature = self.generate_kernel[:-1]((x, self.offset(x)))
         make = cast(KernelConvolution, self.generate_kernel[-1])
         w = self.conv(x)
         filtered = make.filter(w, feature, DILATIONS)
         branches = (self.branch_1, self.branch_3, self.branch_5)
         refined = [branch(f) for branch, f in zip(branches, filtered, strict=True)]
-        added: Tensor = self.fusion(self.integration(torch.cat((w, *refined), 1)))
-        return x + added
+        return torch.cat((w, *refined), 1)
 
 
 class Level(nn.Module):

@@ -6,7 +6,8 @@ from functools import partial
 import torch
 from torch import Tensor, nn
 
-from denoisers.r2rnet.layers import Replicate, in_strips, leaky
+from denoisers.layers.strips import in_strips
+from denoisers.r2rnet.layers import Replicate, leaky
 
 KERNELS = (1, 3, 3, 3, 1)
 """Of the five convolutions of a block."""

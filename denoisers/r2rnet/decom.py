@@ -7,7 +7,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import leaky_relu_
 
-from denoisers.r2rnet.layers import SLOPE, Replicate, in_strips, leaky
+from denoisers.layers.strips import in_strips
+from denoisers.r2rnet.layers import SLOPE, Replicate, leaky
 
 
 class Parts(NamedTuple):

@@ -1,19 +1,13 @@
 """What R2RNet's networks are built of."""
 
-from collections.abc import Callable
-
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import conv2d, leaky_relu_, relu
 
-from denoisers.layers.blocks import budget
 from denoisers.layers.precision import exact_dtype
 
 SLOPE = 0.01
 """Of every leaky ReLU."""
-
-CACHED = 1 << 22
-"""Values of the widest tensor that rows are taken together for, 16 MB: no slower than the whole."""
 
 
 class Replicate(nn.Conv2d):
@@ -42,32 +36,6 @@ class Replicate(nn.Conv2d):
 def leaky(x: Tensor) -> Tensor:
     """Return the activation of a convolution's output, which it overwrites."""
     return leaky_relu_(x, SLOPE)
-
-
-def in_strips(run: Callable[[Tensor], Tensor], x: Tensor, reach: int, widest: int) -> Tensor:
-    """Return ``run(x)``; where no gradient is wanted, a few rows at a time.
-
-    Parameters
-    ----------
-    run
-        Keeps height and width; convolutions of stride 1 that repeat the rim.
-    x
-        (N, C, H, W).
-    reach
-        Rows that an output pixel sees beyond its own.
-    widest
-        Channels of the widest tensor on the way.
-    """
-    samples, _, height, width = x.shape
-    rows = max(4 * reach, budget(x.device, CACHED) // (samples * widest * width))
-    if torch.is_grad_enabled() or torch.compiler.is_compiling() or rows >= height:
-        return run(x)
-    strips = []
-    for top in range(0, height, rows):
-        first, last = max(0, top - reach), min(height, top + rows + reach)
-        strip = run(x[:, :, first:last])
-        strips.append(strip[:, :, top - first : top - first + min(rows, height - top)])
-    return torch.cat(strips, 2)
 
 
 class ComplexConv(nn.Module):

@@ -19,6 +19,11 @@ HALF = WIDE // 2
 
 TAPS = 9
 
+_H = u8(HALF)
+
+BLOCK = 256
+"""Pixels whose derivatives by kernels are kept at a time: they stay in the first-level cache."""
+
 
 @kernel
 def gather(weight, bias, feature, x, outputs, top, rows, channels, dilations):
@@ -96,32 +101,37 @@ def scatter(
     W, many = x.shape[2], len(dilations)
     read = np.zeros((many, 3, P + 2 * max(dilations) * W), x.dtype)
     to_read, given = np.zeros_like(read), np.zeros((many, P), x.dtype)
-    to_kernels = np.empty((TAPS, P), x.dtype)
+    to_kernels = np.empty(TAPS * BLOCK, x.dtype)
+    sums = np.empty((C + 1) * TAPS * HALF, x.dtype)
     flat_weight, flat_bias, flat_feature = weight.reshape(-1), bias.reshape(-1), feature.reshape(-1)
     flat_read, flat_to_read, flat_given = read.reshape(-1), to_read.reshape(-1), given.reshape(-1)
-    flat_kernels, flat_to_feature = to_kernels.reshape(-1), to_feature.reshape(-1)
-    plane, each = u8(P), u8(read.shape[2])
-    row, arrays = u8(3) * plane, (flat_read, flat_to_read, flat_kernels)
+    flat_to_feature, plane, each = to_feature.reshape(-1), u8(P), u8(read.shape[2])
+    row, arrays = u8(3 * BLOCK), (flat_read, flat_to_read, to_kernels)
     to_feature[:] = 0
     for m in range(channels[0], channels[1]):
         to_read[:] = 0
+        sums[:] = 0
         for b in range(many):
             _shift(x[m], top, rows, dilations[b], read[b])
             _copy(gradients[b][m, top : top + rows].reshape(-1), given[b])
-        for p in range(u8(0), plane, u8(WIDE)):
-            made = _made(flat_weight, flat_bias, u8(m), flat_feature, p, C, plane)
-            for b in range(many):
-                g, down = load(flat_given, u8(b) * plane + p, WIDE), u8(dilations[b] * W)
-                i = u8(3 * b) * each + p
-                _derive(made[0], made[1], made[2], g, arrays, i, each, p, plane, b)
-                i += down
-                _derive(made[3], made[4], made[5], g, arrays, i, each, p + row, plane, b)
-                i += down
-                _derive(made[6], made[7], made[8], g, arrays, i, each, p + row + row, plane, b)
-            _add_feature(flat_kernels, flat_weight, u8(m), p, C, plane, flat_to_feature)
+        for start in range(u8(0), plane, u8(BLOCK)):
+            size = min(u8(BLOCK), plane - start)
+            for q in range(u8(0), size, u8(WIDE)):
+                p = start + q
+                made = _made(flat_weight, flat_bias, u8(m), flat_feature, p, C, plane)
+                for b in range(many):
+                    g, down = load(flat_given, u8(b) * plane + p, WIDE), u8(dilations[b] * W)
+                    i = u8(3 * b) * each + p
+                    _derive(made[0], made[1], made[2], g, arrays, i, each, q, b)
+                    i += down
+                    _derive(made[3], made[4], made[5], g, arrays, i, each, q + row, b)
+                    i += down
+                    _derive(made[6], made[7], made[8], g, arrays, i, each, q + row + row, b)
+                _add_feature(to_kernels, flat_weight, u8(m), q, p, C, plane, flat_to_feature)
+            _add_weights(to_kernels, flat_feature, size, start, C, plane, sums)
         for b in range(many):
             _unshift(to_read[b], to_x[m], top, rows, dilations[b])
-        _add_weights(flat_kernels, flat_feature, C, plane, to_weight[m], to_bias[m])
+        _add_sums(sums, C, to_weight[m], to_bias[m])
 
 
 @inlined
@@ -146,14 +156,14 @@ def _made(weight, bias, m, feature, p, C, plane):
 
 
 @inlined
-def _derive(k0, k1, k2, g, arrays, i, each, j, plane, b):
+def _derive(k0, k1, k2, g, arrays, i, each, j, b):
     """Derive by three taps of a row, and by what they read.
 
     That by a tap is set by the first of the dilations, and added to by the others.
     """
     _derive_tap(k0, g, arrays, i, j, b)
-    _derive_tap(k1, g, arrays, i + each, j + plane, b)
-    _derive_tap(k2, g, arrays, i + each + each, j + plane + plane, b)
+    _derive_tap(k1, g, arrays, i + each, j + u8(BLOCK), b)
+    _derive_tap(k2, g, arrays, i + each + each, j + u8(2 * BLOCK), b)
 
 
 @inlined
@@ -167,17 +177,13 @@ def _derive_tap(k, g, arrays, i, j, b):
 
 
 @inlined
-def _add_feature(to_kernels, weight, m, p, C, plane, to_feature):
+def _add_feature(to_kernels, weight, m, q, p, C, plane, to_feature):
     """Add what the derivatives by the kernels of some pixels say of the feature."""
-    j = p
-    k0, k1 = load(to_kernels, j, WIDE), load(to_kernels, j + plane, WIDE)
-    j += plane + plane
-    k2, k3 = load(to_kernels, j, WIDE), load(to_kernels, j + plane, WIDE)
-    j += plane + plane
-    k4, k5 = load(to_kernels, j, WIDE), load(to_kernels, j + plane, WIDE)
-    j += plane + plane
-    k6, k7 = load(to_kernels, j, WIDE), load(to_kernels, j + plane, WIDE)
-    k8 = load(to_kernels, j + plane + plane, WIDE)
+    k0, k1 = load(to_kernels, q, WIDE), load(to_kernels, q + u8(BLOCK), WIDE)
+    k2, k3 = load(to_kernels, q + u8(2 * BLOCK), WIDE), load(to_kernels, q + u8(3 * BLOCK), WIDE)
+    k4, k5 = load(to_kernels, q + u8(4 * BLOCK), WIDE), load(to_kernels, q + u8(5 * BLOCK), WIDE)
+    k6, k7 = load(to_kernels, q + u8(6 * BLOCK), WIDE), load(to_kernels, q + u8(7 * BLOCK), WIDE)
+    k8 = load(to_kernels, q + u8(8 * BLOCK), WIDE)
     w = m * u8(C) * u8(TAPS)
     for c in range(u8(C)):
         at = c * plane + p
@@ -195,45 +201,70 @@ def _add_feature(to_kernels, weight, m, p, C, plane, to_feature):
 
 
 @called
-def _add_weights(to_kernels, feature, C, plane, to_weight, to_bias):
-    """Add derivatives by a channel's kernels times the feature, and their sums."""
-    zero = spread(to_kernels.dtype.type(0), HALF)
-    for t in range(TAPS):
-        value = zero
-        for p in range(u8(t) * plane, u8(t + 1) * plane, u8(HALF)):
-            value = value + load(to_kernels, p, HALF)
-        to_bias[t] += total(value)
+def _add_weights(to_kernels, feature, size, start, C, plane, sums):
+    """Add the products of some pixels' derivatives by kernels with the feature, then themselves.
+
+    Sums (C + 1, 9, ``HALF``) are of every ``HALF``-th pixel.
+    """
     for c in range(0, C, 2):
-        a0, a1, a2, a3, a4, a5, a6, a7, a8 = (zero, zero, zero, zero, zero, zero, zero, zero, zero)
-        b0, b1, b2, b3, b4, b5, b6, b7, b8 = (zero, zero, zero, zero, zero, zero, zero, zero, zero)
-        for p in range(u8(0), plane, u8(HALF)):
-            at = u8(c) * plane + p
+        s = u8(c * TAPS * HALF)
+        a0, a1, a2, a3, a4, a5, a6, a7, a8 = _nine(sums, s)
+        b0, b1, b2, b3, b4, b5, b6, b7, b8 = _nine(sums, s + u8(TAPS * HALF))
+        at = u8(c) * plane + start
+        for q in range(u8(0), size, u8(HALF)):
             f, g = load(feature, at, HALF), load(feature, at + plane, HALF)
-            j = p
-            k = load(to_kernels, j, HALF)
-            a0, b0, j = fused(k, f, a0), fused(k, g, b0), j + plane
-            k = load(to_kernels, j, HALF)
-            a1, b1, j = fused(k, f, a1), fused(k, g, b1), j + plane
-            k = load(to_kernels, j, HALF)
-            a2, b2, j = fused(k, f, a2), fused(k, g, b2), j + plane
-            k = load(to_kernels, j, HALF)
-            a3, b3, j = fused(k, f, a3), fused(k, g, b3), j + plane
-            k = load(to_kernels, j, HALF)
-            a4, b4, j = fused(k, f, a4), fused(k, g, b4), j + plane
-            k = load(to_kernels, j, HALF)
-            a5, b5, j = fused(k, f, a5), fused(k, g, b5), j + plane
-            k = load(to_kernels, j, HALF)
-            a6, b6, j = fused(k, f, a6), fused(k, g, b6), j + plane
-            k = load(to_kernels, j, HALF)
-            a7, b7, j = fused(k, f, a7), fused(k, g, b7), j + plane
-            k = load(to_kernels, j, HALF)
+            at += u8(HALF)
+            k = load(to_kernels, q, HALF)
+            a0, b0 = fused(k, f, a0), fused(k, g, b0)
+            k = load(to_kernels, q + u8(BLOCK), HALF)
+            a1, b1 = fused(k, f, a1), fused(k, g, b1)
+            k = load(to_kernels, q + u8(2 * BLOCK), HALF)
+            a2, b2 = fused(k, f, a2), fused(k, g, b2)
+            k = load(to_kernels, q + u8(3 * BLOCK), HALF)
+            a3, b3 = fused(k, f, a3), fused(k, g, b3)
+            k = load(to_kernels, q + u8(4 * BLOCK), HALF)
+            a4, b4 = fused(k, f, a4), fused(k, g, b4)
+            k = load(to_kernels, q + u8(5 * BLOCK), HALF)
+            a5, b5 = fused(k, f, a5), fused(k, g, b5)
+            k = load(to_kernels, q + u8(6 * BLOCK), HALF)
+            a6, b6 = fused(k, f, a6), fused(k, g, b6)
+            k = load(to_kernels, q + u8(7 * BLOCK), HALF)
+            a7, b7 = fused(k, f, a7), fused(k, g, b7)
+            k = load(to_kernels, q + u8(8 * BLOCK), HALF)
             a8, b8 = fused(k, f, a8), fused(k, g, b8)
-        for t, a, b in (
-            (0, a0, b0), (1, a1, b1), (2, a2, b2), (3, a3, b3), (4, a4, b4), (5, a5, b5),
-            (6, a6, b6), (7, a7, b7), (8, a8, b8),
-        ):  # fmt: skip
-            to_weight[c, t] += total(a)
-            to_weight[c + 1, t] += total(b)
+        for value in (a0, a1, a2, a3, a4, a5, a6, a7, a8, b0, b1, b2, b3, b4, b5, b6, b7, b8):
+            store(sums, s, value)
+            s += u8(HALF)
+    for t in range(TAPS):
+        s = u8((C * TAPS + t) * HALF)
+        value = load(sums, s, HALF)
+        for q in range(u8(t * BLOCK), u8(t * BLOCK) + size, u8(HALF)):
+            value = value + load(to_kernels, q, HALF)
+        store(sums, s, value)
+
+
+@inlined
+def _nine(sums, s):
+    """Return the sums of nine taps."""
+    s0, s1, s2 = load(sums, s, HALF), load(sums, s + _H, HALF), load(sums, s + _H + _H, HALF)
+    s += u8(3 * HALF)
+    s3, s4, s5 = load(sums, s, HALF), load(sums, s + _H, HALF), load(sums, s + _H + _H, HALF)
+    s += u8(3 * HALF)
+    s6, s7, s8 = load(sums, s, HALF), load(sums, s + _H, HALF), load(sums, s + _H + _H, HALF)
+    return s0, s1, s2, s3, s4, s5, s6, s7, s8
+
+
+@called
+def _add_sums(sums, C, to_weight, to_bias):
+    """Add what a piece's pixels say of a channel's weights and biases."""
+    s = u8(0)
+    for c in range(C):
+        for t in range(TAPS):
+            to_weight[c, t] += total(load(sums, s, HALF))
+            s += u8(HALF)
+    for t in range(TAPS):
+        to_bias[t] += total(load(sums, s, HALF))
+        s += u8(HALF)
 
 
 @called

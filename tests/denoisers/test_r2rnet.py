@@ -6,9 +6,10 @@ import torch
 import denoisers
 from denoisers import published
 from denoisers.complexity import macs, outline, parameters
+from denoisers.layers import strips
+from denoisers.layers.strips import in_strips
 from denoisers.models.r2rnet import R2RNet
-from denoisers.r2rnet import layers
-from denoisers.r2rnet.layers import ComplexConv, Transform, in_strips
+from denoisers.r2rnet.layers import ComplexConv, Transform
 from noisegen.errors import InputError, MissingDataError, WeightsError
 
 PAGE = denoisers.entry("r2rnet")
@@ -72,7 +73,7 @@ def test_strips_are_the_whole(monkeypatch):
     net, batch = small(), pictures(height=64)
     with torch.no_grad():
         (parts, *whole) = net.steps(batch)
-        monkeypatch.setattr(layers, "CACHED", 1)
+        monkeypatch.setattr(strips, "CACHED", 1)
         seen = []
         monkeypatch.setattr(
             "denoisers.r2rnet.decom.in_strips",
@@ -80,9 +81,9 @@ def test_strips_are_the_whole(monkeypatch):
                 lambda s: (seen.append(s.shape[2]), run(s))[1], x, *rest
             ),
         )
-        (in_parts, *strips) = net.steps(batch)
+        (in_parts, *others) = net.steps(batch)
     assert max(seen) == 24 < 64, "four times the reach, and the reach on both sides"
-    for one, other in zip((*parts, *whole), (*in_parts, *strips), strict=True):
+    for one, other in zip((*parts, *whole), (*in_parts, *others), strict=True):
         torch.testing.assert_close(one, other, rtol=1e-5, atol=1e-6)
 
 
