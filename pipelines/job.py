@@ -14,8 +14,11 @@ from pipelines.picture import AnyDeveloper
 from pipelines.plan import Piece, Plan
 from pipelines.recipe import Recipe
 
-BATCH_BYTES = 4 << 20
-"""Mosaics, clean and noisy, that are developed at a time: they stay in cache."""
+RENDERED_BYTES = 4 << 20
+"""Mosaics, clean and noisy, that are rendered at a time: they stay in cache."""
+
+MOSAIC_BYTES = 16 << 20
+"""Mosaics that are stored as they are: what is done once a batch counts for more than the cache."""
 
 
 @dataclass(frozen=True)
@@ -89,10 +92,11 @@ class Batch:
 
 
 def split(developer: AnyDeveloper, patches: int) -> Iterator[slice]:
-    """Yield the parts in which patches are developed: as many at a time as stay in cache."""
+    """Yield the parts in which patches are developed."""
     recipe = developer.recipe
+    most = MOSAIC_BYTES if recipe.stage == "raw" or recipe.lazy else RENDERED_BYTES
     size = 2 * (developer.core + 2 * developer.halo) ** 2 * (1 + recipe.draws)
-    step = max(1, BATCH_BYTES // size)
+    step = max(1, most // size)
     return (slice(first, min(first + step, patches)) for first in range(0, patches, step))
 
 
