@@ -1,11 +1,13 @@
 """How real NeCA's noise is on scenes it has not seen, beside models fitted to the same pairs.
 
     noisegen fit neca --data PAIRS --camera NAME --scenes 1/2 --out DIR
-    python -m benchmarks.neca_realism PAIRS 1/2 DIR [--look LOOK.png]
+    python -m benchmarks.neca_realism PAIRS 1/2 DIR [--other DIR2] [--look LOOK.png]
 
 The part of the scenes is that which NeCA was trained on; the models of ``noisegen fit`` are fitted
-to it too. All put noise on the clean halves of the other scenes, several times, and all are told
-how strong the noise of each picture is: NeCA's gain network reads it off the noisy half, and the
+to it too. With ``--other``, networks that were trained on the other half, the halves change places,
+and all scenes are compared. All put noise on the clean halves of the scenes that they were not
+fitted to, several times, and all are told how strong the noise of each picture is: NeCA gets its
+standard deviation as the gain, or its gain network reads the gain off the noisy half, and the
 others get the strength that gives the real noise's variance. Two tables: that of ``noisegen
 realism``, and the divergences as papers print them, of each picture with its own real noise, mean
 over the pictures.
@@ -13,7 +15,7 @@ over the pictures.
 
 import argparse
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import cv2
@@ -43,27 +45,67 @@ def main() -> None:
     parser.add_argument("pairs")
     parser.add_argument("part", help="I/N: the scenes that NeCA was trained on")
     parser.add_argument("folder", help="NeCA's weights")
+    parser.add_argument("--other", help="weights that were trained on the other half of the scenes")
     parser.add_argument("--look", type=Path, help="PNG of real and made noise side by side")
     asked = parser.parse_args()
     part, parts = map(int, asked.part.split("/"))
     every = open_pairs(asked.pairs)
-    fitted = choose(every, (part, parts))
-    real = every.of_scenes(set(every.scenes) - set(fitted.scenes))
-    rows: dict[str, Put] = {"NeCA-W": _neca(asked.folder)}
-    for model in reversed(MODELS):
-        rows[model] = _model(fitted, model)
-    sets = [_noisy(real, put) for put in rows.values()]
+    halves = [_Half.of(every, (part, parts), asked.folder)]
+    if asked.other:
+        halves.append(_Half.of(every, (3 - part, parts), asked.other))
+    real = every if asked.other else halves[0].others
+    rows = {name: _by_scene(halves, name) for name in halves[0].puts}
+    sets = [noisy(real, put) for put in rows.values()]
     print(markdown(compare(real, sets), ["real, held out", *rows]))
     print(_published(real, dict(zip(rows, sets, strict=True))))
     if asked.look:
         cv2.imwrite(str(asked.look), _look(real, sets))
 
 
-def _neca(folder: str) -> Put:
-    sampler = Sampler(neca.load(folder))
+@dataclass(frozen=True)
+class _Half:
+    """What is fitted to some scenes, for the pairs of the others."""
+
+    others: Pairs
+    puts: dict[str, Put]
+
+    @classmethod
+    def of(cls, every: Pairs, part: tuple[int, int], folder: str) -> "_Half":
+        fitted = choose(every, part)
+        sampler = Sampler(neca.load(folder))
+        puts = {
+            "NeCA-W": put_neca(sampler),
+            "NeCA-W, gain by E": put_neca(sampler, read=True),
+            **{model: _model(fitted, model) for model in reversed(MODELS)},
+        }
+        return cls(every.of_scenes(set(every.scenes) - set(fitted.scenes)), puts)
+
+
+def _by_scene(halves: list[_Half], name: str) -> Put:
+    """Return what puts on a pair the noise of the half that its scene is not of."""
 
     def put(number: int, draw: int, pair: Pair) -> Picture:
-        level = sampler.level_map(pair.clean, sampler.gain(pair.noisy))
+        (half,) = (half for half in halves if pair.scene in half.others.scenes)
+        return half.puts[name](number, draw, pair)
+
+    return put
+
+
+def put_neca(sampler: Sampler, *, read: bool = False) -> Put:
+    """Return what puts NeCA's noise on a picture, as strong as that of its noisy half.
+
+    Parameters
+    ----------
+    sampler
+        The networks.
+    read
+        Their gain network tells how strong that is; if not, it is measured.
+    """
+
+    def put(number: int, draw: int, pair: Pair) -> Picture:
+        noise = (pair.noisy.astype(np.float64) - pair.clean) / np.iinfo(pair.clean.dtype).max
+        gain = sampler.gain(pair.noisy) if read else float(noise.std())
+        level = sampler.level_map(pair.clean, gain)
         return sampler.add_noise(pair.clean, level, random.counter(0, number, draw))
 
     return put
@@ -83,8 +125,8 @@ def _model(fitted: Pairs, model: str) -> Put:
     return put
 
 
-def _noisy(real: Pairs, put: Put) -> Pairs:
-    """Return the clean halves with noise, each several times."""
+def noisy(real: Pairs, put: Put) -> Pairs:
+    """Return the clean halves with noise, each :data:`DRAWS` times."""
     made: dict[int, tuple[Picture, Picture]] = {}
 
     def load(place: int) -> tuple[Picture, Picture]:

@@ -183,6 +183,11 @@ class NecaTraining(Table):
     critics: Critics = Field(default=Critics(), description="Networks D1 and D2.")
     joint: bool = Field(default=True, description="Train R beside.")
     denoiser: Denoiser = Field(default=Denoiser(), description="Network R.")
+    hold_out: bool = Field(
+        default=True,
+        description="Some scenes are kept for validation, and the best weights chosen by it; if "
+        "not, all are learned from, and the last weights taken.",
+    )
     validation: Validation = Field(default=Validation(), description="What is measured meanwhile.")
     seed: Annotated[int, Field(ge=0, lt=1 << 64)] = Field(default=0, description="Of every draw.")
 

@@ -142,7 +142,8 @@ class Run:
             If a loss or gradient is not finite; it names the batch.
         """
         gains = camera_pairs.measured_gains(self._pairs, self.recipe.patch)
-        mixture, rest = Mixture([self._dataset], [1.0]).held_out()
+        every = Mixture([self._dataset], [1.0])
+        mixture, rest = every.held_out() if self.recipe.hold_out else (every, None)
         loader = Loader(
             mixture,
             patch=self.recipe.patch,

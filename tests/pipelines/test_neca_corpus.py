@@ -22,8 +22,8 @@ from pipelines.execution import check_resources
 from pipelines.recipe import Recipe, read
 
 NO_WEIGHTS = (
-    "noisegen: there are no NeCA weights of camera GP: fit them to pairs (noisegen fit neca), or "
-    "give a folder of published ones with --neca-weights DIR"
+    "noisegen: there are no NeCA weights of camera SonyA7S2: fit them to pairs (noisegen fit "
+    "neca), or give a folder of published ones with --neca-weights DIR"
 )
 
 GAINS = {100: (0.01, 0.02), 400: (0.03,), 1600: (0.06, 0.08)}
@@ -315,7 +315,7 @@ def test_a_gain_beyond_those_of_the_training_is_refused(with_gain, small, tmp_pa
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        (["--noise", "neca-w"], NO_WEIGHTS),
+        (["--noise", "neca-w", "--camera", "SonyA7S2"], NO_WEIGHTS),
         (["--noise", "neca-w", "--neca-weights", "WEIGHTS", "--set", "neca.gain_from=none.png"],
          "neca.gain_from: there is no picture at none.png"),
         (["--noise", "neca-w", "--neca-weights", "WEIGHTS", "--set", "neca.gain_from=PHOTO"],

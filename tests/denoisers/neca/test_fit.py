@@ -138,6 +138,20 @@ def test_the_folder_is_a_camera_that_noise_is_made_of(pairs, tmp_path):
         assert measured[0] * (1 - 1e-6) <= strength <= measured[-1] * (1 + 1e-6)
 
 
+def test_without_scenes_held_out_all_are_learned_from(pairs, tmp_path):
+    out = tmp_path / "out"
+    result = run(
+        "--data", pairs, "--camera", "canon", "--recipe", recipe_file(tmp_path, joint=False),
+        "--set", "hold_out=false", "--out", out, "--device", "cpu",
+    )  # fmt: skip
+    assert "held out" not in result.stdout
+    assert json.loads((out / "data.json").read_text())["trained on"] == 4
+    best, last = neca.load(out), neca.load(out / "last")
+    assert best.card == last.card
+    assert best.card.metrics == {"iterations": 4}
+    assert best.sha256 == last.sha256
+
+
 COMMAND = """
 import sys, time
 from denoisers.neca import run
