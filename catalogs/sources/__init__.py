@@ -29,6 +29,7 @@ from catalogs.sources import (
     renoir,
     rgbnir,
     sidd,
+    sidd_blocks,
 )
 from catalogs.sources.base import (
     GUIDE_CHANNELS,
@@ -90,6 +91,7 @@ _OWN: dict[str, SourceEntry] = {
         *(module.ENTRY for module in (deadleaves, folder, fivek, div2k, bsds, kodak)),
         *(module.ENTRY for module in (pair_folder, polyu, cc, renoir, sidd)),
         sidd.CROPS,
+        sidd_blocks.ENTRY,
         *(module.ENTRY for module in (lsrw, lol, rgbnir, faid, dvd)),
     )
 }

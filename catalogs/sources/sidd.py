@@ -56,7 +56,10 @@ class Sidd(NamedPairs):
 
     name = "sidd"
     licence = LICENCE
-    layout = "pairs lie in AAAA_BBB_CC_DDDDD_EEEEE_FFFF_G as X_NOISY_SRGB_Y and X_GT_SRGB_Y"
+    layout = (
+        "pairs lie in AAAA_BBB_CC_DDDDD_EEEEE_FFFF_G as X_NOISY_SRGB_Y and X_GT_SRGB_Y; the "
+        "validation set's .mat files are sidd-val"
+    )
 
     def told(self, key: str) -> tuple[str, Shot] | None:
         """Return the scene and what a pair's name tells; None if it is none of the set."""

@@ -20,6 +20,7 @@ from typing import NamedTuple
 import numpy as np
 
 from catalogs.sources import pictures
+from catalogs.sources.matlab import times
 from catalogs.sources.roots import Root
 from denoisers.inference.chop import Chop
 from denoisers.protocols import matlab, matlab73
@@ -169,13 +170,13 @@ def _frame(root: Root, file: str, image: int, listed: matlab73.Array) -> _Frame:
     shape, kind = matlab73.layout(root, file, VARIABLE)
     if len(shape) != 3 or shape[2] != 3 or kind.kind != "f":
         raise InputError(
-            f"{root.locate(file)}: {VARIABLE} is {matlab.times(shape)} {kind}; frames are "
+            f"{root.locate(file)}: {VARIABLE} is {times(shape)} {kind}; frames are "
             "height x width x 3 of floating point"
         )
     where = f"{root.locate(INFO)}: boundingboxes of image {image}"
     if listed.shape != (BOXES, 4) or listed.dtype.kind not in "iuf":
         raise InputError(
-            f"{where} are {matlab.times(listed.shape)} {listed.dtype}; they are {BOXES}x4 "
+            f"{where} are {times(listed.shape)} {listed.dtype}; they are {BOXES}x4 "
             "numbers: top, left, bottom, right"
         )
     top, left, bottom, right = listed.astype(np.float64).T

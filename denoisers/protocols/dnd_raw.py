@@ -19,6 +19,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
+from catalogs.sources.matlab import times
 from catalogs.sources.roots import Root
 from denoisers.inference.raws import Frame, Picture, developed
 from denoisers.models.dualdn import Isp, Shot
@@ -100,7 +101,7 @@ def _listed(root: Root) -> list[_Image]:
     ):
         if boxes.shape != (BOXES, 4):
             raise InputError(
-                f"{root.locate(INFO)}: boundingboxes are {matlab.times(boxes.shape)}, they are "
+                f"{root.locate(INFO)}: boundingboxes are {times(boxes.shape)}, they are "
                 f"{BOXES}x4: top, left, bottom, right"
             )
         images.append(
@@ -136,7 +137,7 @@ class _Boxes:
         if not (0 <= top < bottom <= mosaic.shape[0] and 0 <= left < right <= mosaic.shape[1]):
             raise InputError(
                 f"{self._root.locate(INFO)}: box {box + 1} does not lie in {file}, which is "
-                f"{matlab.times(mosaic.shape)}"
+                f"{times(mosaic.shape)}"
             )
         above, before = max(0, top - MARGIN), max(0, left - MARGIN)
         part = mosaic[above : bottom + MARGIN, before : right + MARGIN]

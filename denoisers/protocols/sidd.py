@@ -19,10 +19,11 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 import numpy as np
-import numpy.typing as npt
 
-from catalogs.sources import pictures
+from catalogs.sources import pictures, sidd_blocks
+from catalogs.sources.matlab import Blocks, read_blocks, times
 from catalogs.sources.roots import Root
+from catalogs.sources.sidd_blocks import BLOCKS, CLEAN, NOISY, SCENES, SIDE, block_name
 from denoisers.inference import files, metadata
 from denoisers.inference.chop import Chop
 from denoisers.protocols import matlab
@@ -39,17 +40,11 @@ from denoisers.protocols.base import (
     similarity,
 )
 from denoisers.storage import make_folder
-from noisegen.errors import InputError, MissingDataError, StorageError
+from noisegen.errors import MissingDataError, StorageError
 from noisegen.metrics import psnr, ssim_volume, to_8bit
 
-SCENES, BLOCKS, SIDE = 40, 32, 256
-"""Of the whole set: scenes, blocks of each, and their height and width."""
-
-NOISY, CLEAN = "ValidationNoisyBlocksSrgb", "ValidationGtBlocksSrgb"
 BENCHMARK_NOISY = "BenchmarkNoisyBlocksSrgb"
 SUBMITTED = "DenoisedBlocksSrgb"
-
-Blocks = npt.NDArray[np.uint8]
 
 _TRUNCATED = Measure(
     "ssim_truncated",
@@ -66,23 +61,9 @@ _VOLUME = Measure(
 def open_validation(asked: Asked) -> Cases:
     """Find the validation blocks, in MATLAB files or as PNG."""
     root = asked.root
-    names = root.names()
-    found = {
-        variable: [n for n in names if PurePosixPath(n).name == f"{variable}.mat"]
-        for variable in (NOISY, CLEAN)
-    }
-    if any(found.values()):
-        for variable, those in found.items():
-            if not those:
-                raise MissingDataError(f"{root.url}: {variable}.mat is not there; add it")
-        noisy, clean = (matlab.read_blocks(root, found[v][0], v) for v in (NOISY, CLEAN))
-        if noisy.shape != clean.shape:
-            raise InputError(
-                f"{root.url}: {NOISY} is {matlab.times(noisy.shape)}, {CLEAN} "
-                f"{matlab.times(clean.shape)}; they have one shape"
-            )
-        return _cases(root.url, noisy, clean)
-    return _open_png(root, names)
+    if any(sidd_blocks.find(root).values()):
+        return _cases(root.url, *sidd_blocks.read_both(root))
+    return _open_png(root, root.names())
 
 
 def open_benchmark(asked: Asked) -> Cases:
@@ -91,7 +72,7 @@ def open_benchmark(asked: Asked) -> Cases:
     found = [n for n in root.names() if PurePosixPath(n).name == name]
     if not found:
         raise MissingDataError(f"{root.url}: {name} is not there; give --root its folder")
-    return _cases(root.url, matlab.read_blocks(root, found[0], BENCHMARK_NOISY), None)
+    return _cases(root.url, read_blocks(root, found[0], BENCHMARK_NOISY), None)
 
 
 class SubmitSrgb(Submission):
@@ -139,12 +120,10 @@ def _cases(where: str, noisy: Blocks, clean: Blocks | None) -> Cases:
     places = [(s, b) for s in range(scenes) for b in range(blocks)]
     notes: tuple[str, ...] = ()
     if noisy.shape != (SCENES, BLOCKS, SIDE, SIDE, 3):
-        notes = (
-            f"{matlab.times(noisy.shape[:4])} blocks, SIDD has {SCENES}x{BLOCKS}x{SIDE}x{SIDE}",
-        )
+        notes = (f"{times(noisy.shape[:4])} blocks, SIDD has {SCENES}x{BLOCKS}x{SIDE}x{SIDE}",)
     return Cases(
         where,
-        tuple(f"{s:04d}-{b:04d}" for s, b in places),
+        tuple(block_name(s, b) for s, b in places),
         _OfBlocks(noisy, clean),
         groups=tuple(f"scene {s}" for s, _ in places),
         notes=notes,

@@ -16,7 +16,7 @@ from noisegen import plugins
 from noisegen.errors import MissingDataError, RecipeError, UnknownNameError
 
 OWN = ["deadleaves", "folder", "fivek", "div2k", "bsds", "kodak"]
-OWN += ["pairs", "polyu", "cc", "renoir", "sidd", "sidd-crops", "lsrw", "lol"]
+OWN += ["pairs", "polyu", "cc", "renoir", "sidd", "sidd-crops", "sidd-val", "lsrw", "lol"]
 OWN += ["rgbnir", "faid", "dvd"]
 
 
