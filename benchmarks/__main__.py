@@ -12,7 +12,7 @@ from pathlib import Path
 
 BENCHES = (
     "noise", "picture_noise", "isp", "isp_torch", "finish", "store", "pipeline", "select",
-    "denoisers", "loader", "mosaics", "neca",
+    "denoisers", "guided", "loader", "mosaics", "neca",
 )  # fmt: skip
 
 

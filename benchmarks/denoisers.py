@@ -8,12 +8,10 @@ picture goes through first, so that compiled loops are there. Run
 ``python -m benchmarks.denoisers [OUT.json]``.
 """
 
-import subprocess
 import sys
 from collections.abc import Callable
 from contextlib import nullcontext
 from functools import partial
-from pathlib import Path
 from unittest.mock import patch
 
 import torch
@@ -21,7 +19,7 @@ from torch import Tensor
 
 import denoisers
 from benchmarks import plain_operators
-from benchmarks.harness import ratio, report
+from benchmarks.harness import extra_memory, memory_of_a_process, ratio, report
 from denoisers.layers.deformable import modulated_deform_conv2d
 from denoisers.layers.dynamic import dynamic_filter
 from denoisers.models import adfnet
@@ -121,7 +119,7 @@ def whole_net() -> dict[str, object]:
 
     measured: dict[str, object] = {"ADFNet, 3x256x256, forward, vs plain": ratio(plain, run)}
     kinds = ("plain", "ours")
-    extra = {kind: _memory_of_a_process(kind) for kind in kinds}
+    extra = {kind: memory_of_a_process("benchmarks.denoisers", kind) for kind in kinds}
     measured["ADFNet, 3x256x256, forward, extra peak memory"] = {
         **{f"{kind}_bytes": extra[kind] for kind in kinds},
         "ratio": extra["plain"] / extra["ours"],
@@ -129,26 +127,11 @@ def whole_net() -> dict[str, object]:
     return measured
 
 
-def _memory_of_a_process(kind: str) -> int:
-    command = [sys.executable, "-m", "benchmarks.denoisers", "--memory", kind]
-    return int(subprocess.run(command, capture_output=True, text=True, check=True).stdout)
-
-
 def _print_extra_memory(kind: str) -> None:
     run = forward_pass()
     with plain_adfnet() if kind == "plain" else nullcontext():
         run(SIDE // 8)
-        Path("/proc/self/clear_refs").write_text("5")  # the peak counts from here
-        before = _status("VmRSS")
-        run()
-    print(_status("VmHWM") - before)
-
-
-def _status(field: str) -> int:
-    for line in Path("/proc/self/status").read_text().splitlines():
-        if line.startswith(field):
-            return int(line.split()[1]) * 1024
-    raise LookupError(field)
+        print(extra_memory(run))
 
 
 if __name__ == "__main__":

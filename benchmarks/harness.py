@@ -8,6 +8,7 @@ import json
 import os
 import platform
 import statistics
+import subprocess
 import sys
 import time
 from collections.abc import Callable
@@ -57,6 +58,27 @@ def cpu_seconds(function: Callable[[], object]) -> float:
     start = time.process_time()
     function()
     return time.process_time() - start
+
+
+def memory_of_a_process(module: str, kind: str) -> int:
+    """Return the number that ``python -m MODULE --memory KIND`` prints."""
+    command = [sys.executable, "-m", module, "--memory", kind]
+    return int(subprocess.run(command, capture_output=True, text=True, check=True).stdout)
+
+
+def extra_memory(function: Callable[[], object]) -> int:
+    """Return the peak of this process's memory in a call, above what it had before, in bytes."""
+    Path("/proc/self/clear_refs").write_text("5")  # the peak counts from here
+    before = _status("VmRSS")
+    function()
+    return _status("VmHWM") - before
+
+
+def _status(field: str) -> int:
+    for line in Path("/proc/self/status").read_text().splitlines():
+        if line.startswith(field):
+            return int(line.split()[1]) * 1024
+    raise LookupError(field)
 
 
 def environment() -> dict[str, object]:

@@ -28,6 +28,7 @@ from denoisers.base import (
 from denoisers.layers.frequency import HALF, PATCH, frequency_ffn
 from denoisers.layers.resize import doubled, halved, stretched
 from denoisers.layers.stochastic import dropped_path
+from denoisers.layers.winograd import Convolution
 from denoisers.losses import charbonnier, fourier_charbonnier
 
 DROPPED = 0.1
@@ -483,7 +484,7 @@ def _features(conv: nn.Module, picture: Tensor) -> Tensor:
 
 
 def _conv3(inputs: int, outputs: int, bias: bool = False) -> nn.Conv2d:
-    return nn.Conv2d(inputs, outputs, 3, padding=1, bias=bias)
+    return Convolution(inputs, outputs, 3, padding=1, bias=bias)
 
 
 def _conv1(inputs: int, outputs: int) -> nn.Conv2d:

@@ -5,12 +5,13 @@ from torch import Tensor, nn
 from torch.nn.functional import conv2d, leaky_relu_, relu
 
 from denoisers.layers.precision import exact_dtype
+from denoisers.layers.winograd import Convolution, by_squares, pays
 
 SLOPE = 0.01
 """Of every leaky ReLU."""
 
 
-class Replicate(nn.Conv2d):
+class Replicate(Convolution):
     """A convolution that keeps the size and repeats the rim.
 
     Parameters
@@ -65,7 +66,10 @@ class ComplexConv(nn.Module):
         real, imaginary = self.conv_r.weight, self.conv_i.weight
         weight = torch.cat((torch.cat((real, -imaginary), 1), torch.cat((imaginary, real), 1)), 0)
         r, i = self.conv_r.get_parameter("bias"), self.conv_i.get_parameter("bias")
-        return conv2d(z, weight, torch.cat((r - i, r + i)), padding=self.conv_r.padding)
+        bias = torch.cat((r - i, r + i))
+        if pays(z, weight):
+            return by_squares(z, weight, bias)
+        return conv2d(z, weight, bias, padding=self.conv_r.padding)
 
 
 class ComplexBlock(nn.Module):

@@ -4,6 +4,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import avg_pool2d, interpolate, relu
 
+from denoisers.layers.winograd import Convolution
 from denoisers.r2rnet.body import Body
 from denoisers.r2rnet.layers import SLOPE, ComplexBlock, ComplexConv, Replicate, Transform, leaky
 
@@ -96,7 +97,7 @@ class Detail(nn.Module):
         self.fft_processing = Spectral(width)
         self.feature_block1 = FeatureBlock(width, transform)
         self.channel_up = ComplexConv(4, width)
-        self.conv2 = nn.Conv2d(width, width, 3, padding=1)
+        self.conv2 = Convolution(width, width, 3, padding=1)
         self.conv3 = nn.Conv2d(width, width, 1)
 
     def forward(self, x: Tensor) -> Tensor:
