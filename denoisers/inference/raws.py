@@ -4,6 +4,7 @@ What is run in tiles is the network on the packed mosaic, the ISP, and the netwo
 one after the other over the whole frame: each has the overlap that it needs.
 """
 
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal, NamedTuple, Self
 
@@ -14,6 +15,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import pad, pixel_shuffle, pixel_unshuffle
 
+from denoisers.inference import memory
 from denoisers.inference.padding import Restore, padded
 from denoisers.inference.restorer import TILE, WHOLE, Precision
 from denoisers.inference.tiles import OVERLAP, tiled
@@ -35,6 +37,9 @@ RIM = 8
 
 BAND = 512
 """Rows that are developed at once."""
+
+MOST_PARAMETERS = 20_000_000
+"""Of networks whose freed memory is kept: holes between blocks make it half as much again."""
 
 DARKEST = 1e-6
 """What pictures and noise maps are cut at, where they are given other colours."""
@@ -258,6 +263,7 @@ class RawRestorer:
             side = TILE if height * width > WHOLE else 0
         with torch.inference_mode():
             packed = self._run(self._first(frame.shot), side // 2)(pixel_unshuffle(frame.mosaic, 2))
+            memory.give_back()
             mosaic = pixel_shuffle(packed, 2)
             picture = developed(mosaic, frame.shot, isp)
             noise = None
@@ -268,6 +274,7 @@ class RawRestorer:
             if self.model.domain != "raw":
                 second = self._run(self._second, side)
                 picture = second(picture) if noise is None else second(picture, noise)
+        memory.give_back()
         return Developed(mosaic, picture)
 
     def _run(self, restore: Restore, side: int) -> Restore:
@@ -278,20 +285,25 @@ class RawRestorer:
         placed = Shot(*(t.to(self.device) for t in shot[:5]))
 
         def run(packed: Tensor) -> Tensor:
-            with self._autocast():
+            with self._autocast(), self._reused():
                 return self.model.first(packed.to(self.device), placed).float().cpu()
 
         return run
 
     def _second(self, picture: Tensor, noise: Tensor | None = None) -> Tensor:
         maps = None if noise is None else noise.to(self.device)
-        with self._autocast():
+        with self._autocast(), self._reused():
             return self.model.second(picture.to(self.device), maps).float().cpu()
 
     def _autocast(self) -> torch.autocast:
         return torch.autocast(
             self.device.type, torch.bfloat16, enabled=self.precision == "bfloat16"
         )
+
+    def _reused(self) -> AbstractContextManager[None]:
+        """Return a context in which a network that is not large keeps the memory that it frees."""
+        size = sum(parameter.numel() for parameter in self.model.parameters())
+        return memory.reused() if size <= MOST_PARAMETERS else nullcontext()
 
     def _recoloured(
         self, frame: Frame, picture: Tensor, noise: Tensor | None, reference: Picture
