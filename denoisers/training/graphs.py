@@ -30,30 +30,36 @@ class Graphed(nn.Module):
     def forward(self, *pictures: Tensor) -> Tensor | tuple[Tensor, ...]:
         """Return what the network makes of pictures."""
         if not self._recorded:
-            # Weights rounded by autocast and kept from one call to the next would be lost to it.
-            with torch.autocast(
-                "cuda",
-                torch.get_autocast_dtype("cuda"),
-                enabled=torch.is_autocast_enabled("cuda"),
-                cache_enabled=False,
-            ):
-                torch.cuda.make_graphed_callables(
-                    self.model,
-                    tuple(picture.detach().clone() for picture in pictures),
-                    allow_unused_input=True,
-                )
+            _expect_two_streams()
+            torch.cuda.make_graphed_callables(
+                self.model,
+                tuple(picture.detach().clone() for picture in pictures),
+                allow_unused_input=True,
+            )
             self._recorded = True
         found: Tensor | tuple[Tensor, ...] = self.model(*pictures)
         return found
 
 
-def check(model: Denoiser, device: torch.device, ranks: Ranks, *, changes: bool) -> None:
+def _expect_two_streams() -> None:
+    """Keep torch from warning that gradients are recorded on a stream of their own, as they are."""
+    if silence := getattr(
+        torch.autograd.graph, "set_warn_on_accumulate_grad_stream_mismatch", None
+    ):
+        silence(False)
+
+
+def check(
+    model: Denoiser, device: torch.device, ranks: Ranks, precision: str, *, changes: bool
+) -> None:
     """Refuse what cannot be recorded.
 
     Parameters
     ----------
     model, device, ranks
         What is trained, where, and by how many processes.
+    precision
+        Of the recipe, settled.
     changes
         Whether the network is compiled, or trained in parts.
 
@@ -66,6 +72,12 @@ def check(model: Denoiser, device: torch.device, ranks: Ranks, *, changes: bool)
         raise InputError("--graph: CUDA graphs need a GPU; leave --graph away")
     if ranks.ranks > 1:
         raise InputError("--graph: one process trains with CUDA graphs; leave --graph away")
+    if precision != "float32":
+        # ADFNet in bfloat16 learned worse than without graphs, and came to infinite gradients.
+        raise InputError(
+            f"--graph: replays are right in float32 alone, not in {precision}; give --set "
+            "precision=float32, or leave --graph away"
+        )
     if changes or model.draws or next(model.buffers(), None) is not None:
         raise InputError(
             "--graph: the same kernels are replayed in each iteration, so that a network must "

@@ -125,7 +125,7 @@ class Run:
             state = State.begin(recipe, device)
             if self.graphed:
                 changes = self.compiled or bool(recipe.phases)
-                graphs.check(state.model, device, ranks, changes=changes)
+                graphs.check(state.model, device, ranks, recipe.precision, changes=changes)
             if recipe.patch % state.model.multiple:
                 raise InputError(
                     f"{recipe.model} takes patches of multiples of {state.model.multiple} pixels, "

@@ -38,8 +38,8 @@ def test_operators(pair, dtype, tolerance, torchvision, monkeypatch):
         monkeypatch.setattr(deformable, "_torchvision", lambda device: None)
     fast, slow, make = PAIRS[pair]
     inputs = [t.to(dtype) for t in make()]
-    found = derived(lambda *placed: fast(*(t.cuda() for t in placed)), inputs)
-    assert all(t.dtype == dtype for t in found)
+    found = derived(fast, [t.cuda() for t in inputs])
+    assert all(t.is_cuda and t.dtype == dtype for t in found)
     assert_near([t.cpu() for t in found], derived(slow, inputs), tolerance)
 
 
@@ -71,7 +71,7 @@ def noisegen(*arguments):
 
 
 @pytest.mark.parametrize("name", SMALL)
-def test_presets_learn_and_go_on(name, corpus, raws, guided, photos, tmp_path):
+def test_presets_learn(name, corpus, raws, guided, photos, tmp_path):
     own = recipe.parse(presets.read(name))
     page = denoisers.entry(own.model)
     guides = page.guide_channels(page.check(own.options))
@@ -84,36 +84,32 @@ def test_presets_learn_and_go_on(name, corpus, raws, guided, photos, tmp_path):
             tmp_path / "t.safetensors", teacher, cards.Card(model="dvn-recons", options=options)
         )
         more = ["--teacher", tmp_path / "t.safetensors"]
-    for iterations in (2, 4):
-        noisegen(
-            "train", own.model, "--preset", name,
-            "--data", data.storage.url if own.awgn is None else photos,
-            "--iterations", iterations, "--batch", 2, "--patch", 32,
-            "--set", "validation.count=1", "--set", "validation.crop=32",
-            "--device", "cuda", "--workers", 0, *more, "--out", tmp_path / "run",
-        )  # fmt: skip
-    lines = (tmp_path / "run" / "log.jsonl").read_text().splitlines()
-    assert any(np.isfinite(json.loads(line).get("loss", np.nan)) for line in lines)
+    noisegen(
+        "train", own.model, "--preset", name,
+        "--data", data.storage.url if own.awgn is None else photos,
+        "--iterations", 2, "--batch", 2, "--patch", 32,
+        "--set", "validation.count=1", "--set", "validation.crop=32",
+        "--device", "cuda", "--workers", 0, *more, "--out", tmp_path / "run",
+    )  # fmt: skip
     net, card = cards.load(tmp_path / "run" / "last.safetensors")
     assert card.model == own.model
     assert all(torch.isfinite(p).all() for p in net.parameters())
 
 
-@pytest.mark.parametrize("precision", ["float32", "bfloat16"])
-def test_replayed_iterations_are_those_that_are_launched(precision, corpus, tmp_path):
-    losses = {}
-    for name, more in (("launched", []), ("replayed", ["--graph"])):
+def test_replayed_iterations_are_those_that_are_launched(corpus, tmp_path):
+    losses = []
+    for more in ([], ["--graph"]):
+        out = tmp_path / f"run{len(more)}"
         noisegen(
             "train", "adfnet", "--preset", "adfnet-small", "--data", corpus.storage.url,
-            "--iterations", 30, "--batch", 2, "--patch", 32, "--set", f"precision={precision}",
+            "--iterations", 30, "--batch", 2, "--patch", 32, "--set", "precision=float32",
             "--set", "validation.count=1", "--set", "validation.crop=32",
-            "--device", "cuda", "--workers", 0, *more, "--out", tmp_path / name,
+            "--device", "cuda", "--workers", 0, *more, "--out", out,
         )  # fmt: skip
-        lines = (tmp_path / name / "log.jsonl").read_text().splitlines()
-        losses[name] = [found["loss"] for line in lines if "loss" in (found := json.loads(line))]
+        lines = (out / "log.jsonl").read_text().splitlines()
+        losses.append([found["loss"] for line in lines if "loss" in (found := json.loads(line))])
     # Sums of gradients go in any order on a GPU, and iterations carry that on.
-    tolerance = 1e-3 if precision == "float32" else 2e-2
-    np.testing.assert_allclose(losses["replayed"], losses["launched"], rtol=tolerance)
+    np.testing.assert_allclose(losses[1], losses[0], rtol=1e-3)
 
 
 def test_neca_draws_the_same_noise():

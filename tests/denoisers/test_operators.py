@@ -56,7 +56,7 @@ def derived(operator, inputs):
     leaves = [t.detach().clone().requires_grad_() for t in inputs]
     outputs = operator(*leaves)
     cotangents = draws(*(o.shape for o in outputs), seed=2)
-    cast = [c.to(o.dtype) for c, o in zip(cotangents, outputs, strict=True)]
+    cast = [c.to(o) for c, o in zip(cotangents, outputs, strict=True)]
     return [*(o.detach() for o in outputs), *torch.autograd.grad(outputs, leaves, cast)]
 
 

@@ -244,19 +244,20 @@ def test_a_compiled_network_is_trained_and_saved_as_itself(corpus, tmp_path, mon
 
 
 @pytest.mark.parametrize(
-    ("name", "ranks", "changes", "line"),
+    ("name", "ranks", "precision", "changes", "line"),
     [
-        ("adfnet", 2, False, "one process trains with CUDA graphs"),
-        ("adfnet", 1, True, "the same kernels are replayed"),
-        ("rffnet", 1, False, "nor draw numbers"),  # leaves paths out
-        ("dncnn", 1, False, "neither keep statistics"),  # normalises batches
+        ("adfnet", 2, "float32", False, "one process trains with CUDA graphs"),
+        ("adfnet", 1, "float32", True, "the same kernels are replayed"),
+        ("adfnet", 1, "bfloat16", False, "in float32 alone, not in bfloat16"),
+        ("rffnet", 1, "float32", False, "nor draw numbers"),  # leaves paths out
+        ("dncnn", 1, "float32", False, "neither keep statistics"),  # normalises batches
     ],
 )
-def test_what_cannot_be_replayed_is_refused(name, ranks, changes, line):
+def test_what_cannot_be_replayed_is_refused(name, ranks, precision, changes, line):
     model, gpu = denoisers.create(name), torch.device("cuda", 0)
     with pytest.raises(InputError, match=line):
-        graphs.check(model, gpu, Ranks(0, ranks), changes=changes)
-    graphs.check(denoisers.create("adfnet"), gpu, Ranks(), changes=False)
+        graphs.check(model, gpu, Ranks(0, ranks), precision, changes=changes)
+    graphs.check(denoisers.create("adfnet"), gpu, Ranks(), "float32", changes=False)
 
 
 def test_tensorboard_gets_the_log_where_it_is_installed(corpus, tmp_path, monkeypatch):
