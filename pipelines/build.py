@@ -134,22 +134,16 @@ def _store(
 
     ``lazy`` names the array of tiles of a lazy corpus.
     """
-    arrays = batch.arrays
-    if lazy is not None and batch.tiles is not None:
-        arrays = {lazy: batch.tiles}
-    empty = 0 if arrays else len(batch.rows) if lazy is not None else batch.rows.size
-    for name, builder in builders.items():
-        if arrays:
-            builder.add(arrays[name])
-        for _ in range(empty):
-            builder.add(blank[name])
+    arrays, draws = batch.arrays, 1
+    if lazy is not None:
+        # The patch's tile counts once, with its first draw.
+        arrays, draws = {} if batch.tiles is None else {lazy: batch.tiles}, batch.rows.shape[1]
     for i, row in enumerate(batch.rows.reshape(-1)):
-        if lazy is None:
-            own = {name: array[i] for name, array in arrays.items()}
-        else:
-            # The patch's tile counts once, with its first draw.
-            patch, draw = divmod(i, batch.rows.shape[1])
-            own = {} if draw else {name: array[patch] for name, array in arrays.items()}
+        place, later = divmod(i, draws)
+        own = {} if later else {name: array[place] for name, array in arrays.items()}
+        if not later:
+            for name, builder in builders.items():
+                builder.add(own[name][None] if own else blank[name])
         yield digest.sample_digest(row, own)
 
 

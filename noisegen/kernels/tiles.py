@@ -13,7 +13,7 @@ from noisegen.kernels.philox import called, kernel
 
 def cut(
     frame: npt.NDArray[np.uint16], places: npt.NDArray[np.int64], size: int
-) -> npt.NDArray[np.uint16]:
+) -> tuple[npt.NDArray[np.uint16], int]:
     """Return tiles of a mosaic.
 
     Parameters
@@ -29,16 +29,18 @@ def cut(
     -------
     (N, size, size) uint16
         Tiles; what lies outside of the frame is its reflection about the border pixel.
+    int
+        The greatest code in them.
     """
     out = np.empty((len(places), size, size), np.uint16)
     view = frame.view()
     view.flags.writeable = False  # numba compiles anew for a read-only array
-    _cut(view, places, out)
-    return out
+    return out, int(_cut(view, places, out))
 
 
 @kernel
 def _cut(frame, places, out):
+    greatest = np.uint16(0)
     for i in range(len(out)):
         here, tile = places[i], out[i]
         first, start, height, width = here[0], here[1], here[2], here[3]
@@ -46,8 +48,11 @@ def _cut(frame, places, out):
         for k in range(height):
             source, target = frame[y + k, x : x + width], tile[first + k, start : start + width]
             for j in range(width):
-                target[j] = source[j]
+                code = source[j]
+                target[j] = code
+                greatest = max(greatest, code)
         reflect(tile, here)
+    return greatest
 
 
 @called

@@ -12,6 +12,9 @@ from pipelines.store.codec import ABSENT, Part, encode_chunk, encode_index
 from pipelines.store.layout import ArraySpec
 from pipelines.store.storage import ObjectWriter, Storage
 
+TOGETHER = 1 << 20
+"""Bytes of chunks that are written at a time: fewer calls, and still in cache."""
+
 
 class ShardBuilder:
     """Makes one shard chunk by chunk; it appears with :meth:`finish`.
@@ -42,7 +45,8 @@ class ShardBuilder:
         self._chunks = -(-len(spec.rows_of(index)) // spec.chunk[0])
         self._entries = np.full((spec.slots, 2), ABSENT, np.uint64)
         self._writer: ObjectWriter | None = None
-        self._added = self._bytes = 0
+        self._waiting: list[Part] = []
+        self._added = self._bytes = self._written = 0
 
     def __enter__(self) -> Self:
         return self
@@ -52,7 +56,7 @@ class ShardBuilder:
             self._writer.discard()
 
     def add(self, chunks: npt.NDArray[Any]) -> None:
-        """Encode the next chunks, all written at once; the buffer may then be reused.
+        """Encode the next chunks; their buffer may then be reused.
 
         Parameters
         ----------
@@ -69,15 +73,15 @@ class ShardBuilder:
                 f"{self._spec.name}: shard {self._index} takes {self._chunks - self._added} more "
                 f"chunks, not {len(chunks)}"
             )
-        parts: list[Part] = []
         for chunk in chunks:
             encoded = encode_chunk(self._spec, chunk)
             length = sum(map(len, encoded))
             self._entries[self._added] = self._bytes, length
-            parts += encoded
+            self._waiting += encoded
             self._added += 1
             self._bytes += length
-        self._open().append(parts)
+            if self._bytes - self._written >= TOGETHER:
+                self._write()
 
     def finish(self, *, durable: bool = False) -> int:
         """Write the shard and return its size in bytes.
@@ -94,15 +98,16 @@ class ShardBuilder:
                 f"{self._spec.name}: shard {self._index} has {self._added} of {self._chunks} chunks"
             )
         index = encode_index(self._entries)
-        writer = self._open()
-        writer.append((index,))
-        writer.commit(durable=durable)
+        self._waiting.append(index)
+        self._write().commit(durable=durable)
         return self._bytes + len(index)
 
-    def _open(self) -> ObjectWriter:
-        """Return the shard's object, begun with the first chunk."""
+    def _write(self) -> ObjectWriter:
+        """Write the chunks that wait, and return the shard's object."""
         if self._writer is None:
             self._writer = self._storage.writer(self._spec.key(self._index))
+        self._writer.append(self._waiting)
+        self._waiting, self._written = [], self._bytes
         return self._writer
 
 

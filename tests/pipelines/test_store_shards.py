@@ -24,6 +24,7 @@ from pipelines.store import (
     open_store,
     write_chunk,
     write_shard,
+    writer,
 )
 from pipelines.store.layout import DTYPES
 
@@ -258,11 +259,12 @@ def test_builder_lets_the_buffer_be_used_again(tmp_path):
         np.testing.assert_array_equal(SampleReader(place, "clean").rows(0, 4), data)
 
 
-def test_chunks_that_come_together_are_those_that_come_one_by_one(tmp_path):
+def test_chunks_that_come_together_are_those_that_come_one_by_one(tmp_path, monkeypatch):
     data = noise((4, 5, 7), "uint16")
     spec = spec_of(data)
     shards = []
-    for sizes in ((4,), (1, 3), (1, 1, 1, 1)):
+    for sizes, together in (((4,), 1 << 20), ((1, 3), 200), ((1, 1, 1, 1), 1)):
+        monkeypatch.setattr(writer, "TOGETHER", together)
         place = tmp_path / str(len(sizes))
         create(place, [spec], ATTRS)
         with ShardBuilder(open_store(place), spec, 0) as builder:
