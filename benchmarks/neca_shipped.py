@@ -119,9 +119,11 @@ def _card(card: Card, measured: dict[str, float]) -> Card:
         f"{recipe.draws} draws of noise each, noisegen synthesize --preset {recipe.preset} --set "
         f"finish.target=mean, {figures}; recipe"
     )
-    metrics = {"iterations": card.metrics["iterations"]} | {
-        f"on photographs, {name}": round(value, 4) for name, value in measured.items()
+    own = {
+        name.replace("held-out", "on held-out dead leaves,"): v for name, v in card.metrics.items()
     }
+    other = {f"on photographs, {name}": value for name, value in measured.items()}
+    metrics = {name: round(value, 4) for name, value in (own | other).items()}
     return card.model_copy(
         update={
             "origin": f"{card.origin}: distilled from noisegen's physics chain",
