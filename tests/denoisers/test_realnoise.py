@@ -405,6 +405,7 @@ REFUSED = [
     (["--set", "optimizer.lr=1"], "unknown key 'optimizer'"),
     (["--out", "nowhere/r.json"], "not a file in a folder that is there"),
     (["--pairs", "nowhere"], "there is no such folder"),
+    (["--graph"], "--graph: CUDA graphs need a GPU"),
     (["--neca", "nowhere"], "no NeCA weights at nowhere"),
     (["--neca", "nowhere", "--fit-neca", "5"], "networks are given or trained"),
 ]
