@@ -7,7 +7,8 @@
 
 Nothing but the networks sees the normal pictures of the second corpus. What they are compared with:
 each channel's histogram equalised; that of the luma alone; and the gamma that brings the mean of
-each picture to the mean of all normal pictures of the first corpus. PSNR and SSIM of 8-bit codes,
+each picture to the mean of all normal pictures of the first corpus. A grey picture of that mean
+shows how much is won by brightness alone. PSNR and SSIM of 8-bit codes,
 means over the pictures.
 """
 
@@ -37,19 +38,28 @@ def main() -> None:
     parser.add_argument("pairs", help="corpus or folder of dark and normal pictures, not seen")
     parser.add_argument("runs", nargs="+", metavar="RUN", help="runs or files of weights")
     parser.add_argument("--training", required=True, help="corpus that they were trained on")
+    parser.add_argument("--count", type=int, help="of the pairs, spread evenly; none: all")
     parser.add_argument("--look", type=Path, help="PNG of some pictures side by side")
     asked = parser.parse_args()
     pairs, mean = open_pairs(asked.pairs), training_mean(asked.training)
+    if asked.count is not None:
+        pairs = pairs.take(spread(pairs, asked.count))
     ways: dict[str, Way] = {
         "as it is": lambda dark: dark,
         "histogram, each channel": equalised,
         "histogram of the luma": equalised_luma,
         f"gamma to a mean of {mean:.3f}": lambda dark: to_mean(dark, mean),
+        "nothing but grey of that mean": lambda dark: np.full_like(dark, round(255 * mean)),
         **{Path(run).name: network(run) for run in asked.runs},
     }
     print(table(pairs, ways))
     if asked.look:
         cv2.imwrite(str(asked.look), look(pairs, ways)[..., ::-1])
+
+
+def spread(pairs: Pairs, count: int) -> list[int]:
+    """Return the numbers of some pairs, spread evenly."""
+    return sorted({int(n) for n in np.linspace(0, len(pairs) - 1, count)})
 
 
 def training_mean(path: str) -> float:
@@ -104,7 +114,7 @@ def _scores(way: Way, pair: Pair) -> tuple[float, float]:
 def look(pairs: Pairs, ways: dict[str, Way]) -> npt.NDArray[np.uint8]:
     """Return some pictures, one below the other: by each way, and the normal one last."""
     rows = []
-    for number in np.linspace(0, len(pairs) - 1, SHOWN).astype(int):
+    for number in spread(pairs, SHOWN):
         pair = pairs[number]
         made = np.concatenate([*(way(pair.noisy) for way in ways.values()), pair.clean], 1)
         rows.append(made.repeat(ENLARGED, 0).repeat(ENLARGED, 1))
