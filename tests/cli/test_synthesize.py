@@ -72,6 +72,7 @@ def test_every_option_reaches_the_recipe(run, tmp_path):
         "source_noise",
         "dark_frames",
         "neca",
+        "dvd",
     }
     found = recipe.model_dump(exclude={"camera_file", "noise_file", "schema_version", *tables})
     assert found == {
