@@ -71,11 +71,11 @@ def misled(
     n = len(guide)
     rng = generator(recipe.seed, Stream.WRONG_GUIDE, iteration, rank)
     drawn = rng.random(n)
-    others = (np.arange(n) + rng.integers(1, max(2, n), n)) % n
+    others = (np.arange(n) + rng.integers(1, max(2, n), n)) % n  # alone, it is moved instead
     shifts = rng.integers(-table.shift, table.shift + 1, (n, 2))
     wrong = guide.clone()
     for number in np.flatnonzero(drawn < table.wrong).tolist():
-        if drawn[number] < table.wrong / 2:
+        if n > 1 and drawn[number] < table.wrong / 2:
             wrong[number] = guide[others[number]]
         else:
             wrong[number] = guide[number].roll(tuple(shifts[number].tolist()), (-2, -1))

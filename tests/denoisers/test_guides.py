@@ -314,6 +314,18 @@ def test_a_share_of_guides_lies_half_of_them_moved():
     assert own + other + moved == 720
 
 
+def test_alone_in_its_batch_a_guide_that_lies_is_moved():
+    data = {"model": "rffnet", "iterations": 2, "batch": 1, "patch": 32, "options": SMALL}
+    training = recipe.parse(data | {"guides": {"wrong": 0.99, "shift": 3}})
+    batch = batch_of(1)
+    kept = sum(
+        torch.equal(misled(batch, training, i, 0)["guide"], batch["guide"]) for i in range(60)
+    )
+    # One in a hundred is its own, and one of 49 shifts leaves it where it is: 1.8 of 60 are
+    # expected, with a standard deviation of 1.3.
+    assert kept <= 1.8 + 5 * 1.3
+
+
 def test_without_guides_they_are_black_in_training_and_validation(guided, tmp_path):
     batch = batch_of(2)
     data = {"model": "rffnet", "iterations": 2, "batch": 2, "patch": 32, "options": SMALL}
