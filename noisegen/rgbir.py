@@ -77,14 +77,14 @@ def green_mean(planes: npt.NDArray[Any]) -> float:
 
 
 def test_factor(planes: npt.NDArray[Any], mean: float = TEST_MEAN) -> float:
-    """Return what a test picture is multiplied by, so that its green mean is 5 of 1023."""
+    """Return what a test picture is multiplied by, to a green mean of ``mean`` of 1023."""
     return mean / green_mean(planes)
 
 
 def train_factor(
     planes: npt.NDArray[Any], draws: Draws, between: tuple[float, float] = TRAIN_MEANS
 ) -> float:
-    """Return what a training picture is multiplied by: to a green mean between 2 and 20.
+    """Return what a training picture is multiplied by, to a green mean drawn ``between`` two.
 
     The mean plus 10 is drawn evenly on a scale of logarithms.
     """
