@@ -125,7 +125,13 @@ def invert(values: Values, curve: ToneCurve) -> Values:
 
 
 def _bend(z: Any, alpha: float) -> Any:
-    return z * (1 + alpha - alpha * z)
+    """Return z (1 + α - α z).
+
+    Where the slope is near 0, at black or white, the form is taken whose factors go one way: so
+    does their rounded product, and no two values change their order.
+    """
+    light = 1 - (1 - z) * (1 - alpha * z)
+    return _library(z).where(z < 0.5, z * (1 + alpha - alpha * z), light)
 
 
 def _unbend(y: Any, alpha: float) -> Any:
