@@ -103,7 +103,7 @@ def test_tiff_orientation_is_applied(dtype: type, orientation: int, turns: int) 
 
 
 @given(name=st.sampled_from(sorted(FILES)), share=st.floats(0, 1, exclude_max=True))
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 def test_a_file_cut_anywhere_is_refused_by_name(name: str, share: float) -> None:
     data = FILES[name]
     with pytest.raises(UnreadableFileError, match=r"cut\.me"):

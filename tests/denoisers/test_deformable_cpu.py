@@ -23,7 +23,7 @@ def assert_alike(found, expected, inputs, rng):
         torch.testing.assert_close(ours, theirs, rtol=0, atol=ATOL)
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(
     seed=st.integers(0, 1 << 30),
     size=st.tuples(

@@ -57,7 +57,7 @@ def weights(tmp_path_factory):
     side=st.integers(50, 90),
     overlap=st.integers(24, 25),
 )
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 def test_a_network_that_looks_no_farther_gives_the_same_by_tiles(height, width, side, overlap):
     # Three 3x3 convolutions look 3 pixels far, which is an eighth of the overlap.
     model = network()
@@ -359,7 +359,6 @@ def test_a_tiff_comes_out_upright(weights, tmp_path, orientation, big):
         np.testing.assert_array_equal(page.asarray(), expected(weights[1], seen[orientation], 16))
 
 
-@settings(deadline=None)
 @given(head=st.sampled_from([b"II*\0", b"MM\0*", b"II+\0", b"MM\0+"]), rest=st.data())
 def test_any_block_goes_into_a_tiff(head, rest):
     """Also one of garbage, whose entries are numbers of the tables now and then."""

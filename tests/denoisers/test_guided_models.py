@@ -78,7 +78,7 @@ def near(found, expected, tolerance):
     samples=st.integers(1, 3),
     cached=st.sampled_from([1, 3000, 1 << 20]),
 )
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 def test_frequency_ffn_by_bands_is_the_plain_one(rows, columns, samples, cached):
     inputs = ffn(height=8 * rows, width=8 * columns, samples=samples)
     with torch.no_grad(), pytest.MonkeyPatch.context() as patch:

@@ -171,7 +171,7 @@ def test_gradients_of_weights_are_summed_in_float32(dilations, dtype):
     dilation=st.integers(1, 12),
     limit=st.integers(1, 400),
 )
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 def test_any_size_and_any_reach(H, W, M, dilation, limit):
     inputs = filtering(N=2, M=M, H=H, W=W)
     fast = partial(dynamic_filter, dilations=(dilation, 1))
