@@ -4,36 +4,22 @@ The card and the weights are one file, written whole by one rename, so that neit
 the other. The header is JSON that any safetensors reader shows under the key ``noisegen``.
 """
 
-import json
 import os
-from importlib import metadata
-from typing import Any, Self
+from typing import Any
 
-from pydantic import Field, ValidationError
+from pydantic import Field
 
 import denoisers
-import noisegen
 from denoisers.base import Denoiser
-from noisegen.errors import (
-    RecipeError,
-    UnknownNameError,
-    WeightsError,
-)
+from noisegen.card import WeightsCard
+from noisegen.errors import RecipeError, UnknownNameError, WeightsError
 from noisegen.weights import fill, read_safetensors, write_safetensors
-from pipelines.tables import Table, first_problem
 
 KEY = "noisegen"
 """Of the card in the file's header."""
 
 
-def versions() -> dict[str, str]:
-    """Return the versions of what makes and reads weights."""
-    return {"noisegen": noisegen.__version__} | {
-        name: metadata.version(name) for name in ("torch", "numpy", "safetensors")
-    }
-
-
-class Card(Table):
+class Card(WeightsCard):
     """What a file of weights says of itself."""
 
     model: str = Field(description="Name of the network, as `denoisers.create` takes it.")
@@ -41,37 +27,6 @@ class Card(Table):
     variants: tuple[str, ...] = Field(
         (), description="Published nets that have these options; they differ by training alone."
     )
-    origin: str = Field("", description="Where the weights come from: a run, a published file.")
-    data: dict[str, str] = Field(
-        default_factory=dict, description="Training data: name, and SHA-256 of its recipe."
-    )
-    metrics: dict[str, float] = Field(
-        default_factory=dict, description="What was measured: name with unit, and value."
-    )
-    licence: str = Field("", description="Terms of the weights.")
-    versions: dict[str, str] = Field(
-        default_factory=versions, description="Of the packages that wrote the file."
-    )
-
-    def to_json(self) -> str:
-        """Return the card as JSON text."""
-        return self.model_dump_json(indent=1)
-
-    @classmethod
-    def from_json(cls, text: str) -> Self:
-        """Return the card of a JSON text.
-
-        Raises
-        ------
-        WeightsError
-            If it is none.
-        """
-        try:
-            return cls.model_validate(json.loads(text))
-        except ValidationError as error:
-            raise WeightsError(f"not a card: {first_problem(error, cls)}") from None
-        except (ValueError, TypeError) as error:
-            raise WeightsError(f"not a card: {error}") from None
 
 
 def save(path: str | os.PathLike[str], model: Denoiser, card: Card) -> None:

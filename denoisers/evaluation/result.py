@@ -10,9 +10,9 @@ from typing import Any
 
 import numpy as np
 
-from denoisers.card import versions
 from denoisers.evaluation.overlap import Overlap
 from denoisers.protocols.base import Protocol
+from noisegen.card import versions
 
 Numbers = dict[str, float]
 

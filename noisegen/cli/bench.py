@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from noisegen.cli.options import SETTING
+from noisegen.cli.options import DEVICE, SETTING
 
 
 @click.group(short_help="Measure synthetic noise by what networks learn from it.")
@@ -82,13 +82,7 @@ def command() -> None:
     multiple=True,
     help="Any key of the training recipe adfnet-small, such as options.width=16.",
 )
-@click.option(
-    "--device",
-    type=click.Choice(["auto", "cpu", "cuda"]),
-    default="auto",
-    show_default=True,
-    help="Where the networks compute.",
-)
+@DEVICE
 @click.option(
     "--graph",
     "graphed",

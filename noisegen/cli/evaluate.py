@@ -5,6 +5,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from noisegen.cli.options import DEVICE
+
 if TYPE_CHECKING:
     from denoisers.evaluation.result import Result
 
@@ -52,13 +54,7 @@ ROWS = 30
     help="What a network with a guide gets: each picture's own, a black one, its own 8 pixels off, "
     "or another picture's.",
 )
-@click.option(
-    "--device",
-    type=click.Choice(["auto", "cpu", "cuda"]),
-    default="auto",
-    show_default=True,
-    help="Where the network computes.",
-)
+@DEVICE
 @click.option(
     "--precision",
     type=click.Choice(["float32", "bfloat16"]),

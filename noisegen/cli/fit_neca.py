@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from noisegen.cli.options import SCENES, SETTING
+from noisegen.cli.options import DEVICE, SCENES, SETTING
 
 if TYPE_CHECKING:
     from denoisers.neca.recipe import NecaTraining
@@ -50,13 +50,7 @@ RECIPE_KEYS = ("iterations", "batch", "seed")
 @click.option("--batch", type=int, metavar="B", help="Samples of an update.")
 @click.option("--seed", type=int, help="Seed of every draw.  [default: 0]")
 @click.option("--licence", help="Terms of the weights.  [default: those of the pairs]")
-@click.option(
-    "--device",
-    type=click.Choice(["auto", "cpu", "cuda"]),
-    default="auto",
-    show_default=True,
-    help="Where the networks compute.",
-)
+@DEVICE
 @click.option(
     "--workers",
     type=click.IntRange(0),

@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
+from noisegen.cli.options import DEVICE
+
 if TYPE_CHECKING:
     from denoisers.inference.job import Job
     from denoisers.inference.raw_job import RawJob
@@ -23,13 +25,7 @@ OUT = click.option(
 )
 
 _OPTIONS = (
-    click.option(
-        "--device",
-        type=click.Choice(["auto", "cpu", "cuda"]),
-        default="auto",
-        show_default=True,
-        help="Where the network computes.",
-    ),
+    DEVICE,
     click.option(
         "--tile",
         type=click.IntRange(0),

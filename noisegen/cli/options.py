@@ -138,3 +138,11 @@ SCENES = click.option(
     help="Which scenes: a split (by the hash of the scene's name), or part I of N of them.",
 )
 """Which scenes of a set of pairs are taken."""
+
+DEVICE = click.option(
+    "--device",
+    type=click.Choice(["auto", "cpu", "cuda"]),
+    default="auto",
+    show_default=True,
+    help="Where networks compute.",
+)

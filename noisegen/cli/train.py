@@ -5,7 +5,7 @@ from typing import Any
 
 import click
 
-from noisegen.cli.options import RANGE, SETTING
+from noisegen.cli.options import DEVICE, RANGE, SETTING
 
 RUN_OPTIONS = (
     "model", "backbone", "data", "recipe_file", "settings", "val", "out", "device", "workers",
@@ -105,13 +105,7 @@ class DataType(click.ParamType):  # type: ignore[type-arg]
     help="Trained network that the loss asks, of networks that learn from one (dvn: dvn-recons).",
 )
 @click.option("--out", metavar="RUN", help="Folder of the run.  [default: runs/MODEL]")
-@click.option(
-    "--device",
-    type=click.Choice(["auto", "cpu", "cuda"]),
-    default="auto",
-    show_default=True,
-    help="Where the network computes.",
-)
+@DEVICE
 @click.option(
     "--workers",
     type=click.IntRange(0),

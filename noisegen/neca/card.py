@@ -1,17 +1,15 @@
 """What a file of NeCA's weights says of itself, and the gains that its camera was seen to have."""
 
-import json
 import math
 from bisect import bisect_left
 from collections.abc import Mapping
-from importlib import metadata
-from typing import Annotated, Any, Self
+from typing import Annotated, Any
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import Field, field_validator
 
-import noisegen
-from noisegen.errors import InputError, WeightsError
+from noisegen.card import WeightsCard
+from noisegen.errors import InputError
 
 LARGEST_GAIN = 0.5
 """Bound of the gain where no card says what the camera's are; no noise of values from 0 to 1 that
@@ -23,77 +21,27 @@ FAR_ABOVE = 2.0
 Gain = Annotated[float, Field(gt=0)]
 
 
-def versions() -> dict[str, str]:
-    """Return the versions of what makes and reads weights."""
-    return {"noisegen": noisegen.__version__} | {
-        name: metadata.version(name) for name in ("torch", "numpy", "safetensors")
-    }
+class Card(WeightsCard):
+    """Origin, training and terms of the weights, and the camera's gains."""
 
-
-class Card(BaseModel):
-    """Origin, training and terms of the weights, and the camera's gains.
-
-    Attributes
-    ----------
-    camera
-        Name of the camera whose noise it is.
-    options
-        Of the three networks, by ``gain``, ``level`` and ``correlation``: arguments that differ
-        from the defaults.
-    gains
-        Gains of real pictures by ISO, in increasing order: what E measured, or the standard
-        deviation of noisy minus clean.
-    origin
-        Where the weights come from: a run, a published folder.
-    data
-        Training data: name, and SHA-256 or address.
-    metrics
-        What was measured: name with unit, and value.
-    licence
-        Terms of the weights.
-    versions
-        Of the packages that wrote the file.
-    """
-
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
-
-    camera: str = ""
-    options: dict[str, dict[str, Any]] = Field(default_factory=dict)
-    gains: dict[Annotated[int, Field(gt=0)], Annotated[tuple[Gain, ...], Field(min_length=1)]] = (
-        Field(default_factory=dict)
+    camera: str = Field(default="", description="Name of the camera whose noise it is.")
+    options: dict[str, dict[str, Any]] = Field(
+        default_factory=dict,
+        description="Of the networks `gain`, `level` and `correlation`: what differs from the "
+        "defaults.",
     )
-    origin: str = ""
-    data: dict[str, str] = Field(default_factory=dict)
-    metrics: dict[str, float] = Field(default_factory=dict)
-    licence: str = ""
-    versions: dict[str, str] = Field(default_factory=versions)
+    gains: dict[Annotated[int, Field(gt=0)], Annotated[tuple[Gain, ...], Field(min_length=1)]] = (
+        Field(
+            default_factory=dict,
+            description="Gains of real pictures by ISO, in increasing order: what E measured, or "
+            "the standard deviation of noisy minus clean.",
+        )
+    )
 
     @field_validator("gains")
     @classmethod
     def _in_order(cls, gains: Mapping[int, tuple[float, ...]]) -> dict[int, tuple[float, ...]]:
         return {iso: tuple(sorted(gains[iso])) for iso in sorted(gains)}
-
-    def to_json(self) -> str:
-        """Return the card as JSON text."""
-        return self.model_dump_json(indent=1)
-
-    @classmethod
-    def from_json(cls, text: str) -> Self:
-        """Return the card of a JSON text.
-
-        Raises
-        ------
-        WeightsError
-            If it is none.
-        """
-        try:
-            return cls.model_validate(json.loads(text))
-        except ValidationError as error:
-            first = error.errors()[0]
-            key = ".".join(str(part) for part in first["loc"])
-            raise WeightsError(f"not a card: {key}: {first['msg']}") from None
-        except (ValueError, TypeError) as error:
-            raise WeightsError(f"not a card: {error}") from None
 
     def gain_at(self, iso: float, quantile: float = 0.5) -> float:
         """Return the gain of pictures at an ISO.
