@@ -1,5 +1,6 @@
-"""Files that are there whole or not at all, and their folders."""
+"""Files that are there whole or not at all, their digests, and their folders."""
 
+import hashlib
 import os
 from collections.abc import Callable
 from pathlib import Path
@@ -28,6 +29,12 @@ def write_whole(path: Path, write: Callable[[Path], object]) -> None:
 def write_text(path: Path, text: str) -> None:
     """Write a text file as :func:`write_whole` does."""
     write_whole(path, lambda partial: partial.write_text(text, encoding="utf-8"))
+
+
+def sha256(path: Path) -> str:
+    """Return the SHA-256 of a file in hexadecimal."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def make_folder(path: Path) -> None:

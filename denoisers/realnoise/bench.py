@@ -8,6 +8,7 @@
         train/            the training pairs as files; train-singles/: each clean half alone
         *.toml, *.json    fitted noise, settings of the camera
         *.corpora/        corpora of each picture
+        start-SET.json    PSNR of the weights that all begin from, where these are given
         neca/             NeCA's networks, where they are trained here
         runs/ROW-SEED/    training runs, and psnr-SET.json of each set of pictures they ran on
 
@@ -35,6 +36,7 @@ from denoisers.realnoise.register import Shifts, registered
 from denoisers.realnoise.rows import FINISHED, MIXED, REAL, WHITE, Makers, Row, mixed
 from denoisers.realnoise.scores import Score, scores
 from denoisers.realnoise.split import Split, split, thinned
+from denoisers.realnoise.start import DRAWN, Start
 from denoisers.realnoise.white import climb, multiple
 from denoisers.storage import write_text
 from denoisers.training.recipe import Training
@@ -44,7 +46,7 @@ from pipelines.tables.neca import WHOLE
 
 Floats = npt.NDArray[np.float64]
 
-NOISY, FILTER = "noisy", "blur or non-local means"
+NOISY, FILTER, UNTRAINED = "noisy", "blur or non-local means", "start"
 
 _TRIAL, _MADE, _BOUND, _NETWORK = range(4)  # what is urgent: others wait for it
 
@@ -104,6 +106,8 @@ class Bench:
         Recipe of the physics rows.
     learned
         NeCA's networks; without any there are no rows of it.
+    start
+        Weights that all networks begin from, whatever their noise; a row of their own.
     device
         ``auto``, ``cpu`` or ``cuda``.
     graphed
@@ -124,6 +128,7 @@ class Bench:
     register: bool = True
     preset: str = "camera-jpeg"
     learned: Learned = NONE
+    start: Start = DRAWN
     device: str = "auto"
     graphed: bool = False
     jobs: int = 1
@@ -135,8 +140,11 @@ class Bench:
         ------
         InputError
             If the pairs do not do for the bench, or the work folder is another bench's.
+        WeightsError
+            If the networks cannot begin from the weights that are given.
         """
         began = time.monotonic()
+        self.start.check(self.training)
         pairs = thinned(open_pairs(self.pairs), self.per_scene)
         parts = split(pairs, self.camera)
         self._claim(pairs, parts)
@@ -170,6 +178,8 @@ class Bench:
             for name, tested in parts.tested.items()
         }
         titles = {NOISY: "the pictures as they are", FILTER: "tuned on each test picture"}
+        if self.start.weights is not None:
+            titles[UNTRAINED] = "the weights that all begin from"
         titles |= {row.name: row.title for row in rows}
         facts = {row.name: row.facts for row in rows if row.facts}
         facts[WHITE] = {**facts[WHITE], "tried": found.tried}
@@ -188,6 +198,7 @@ class Bench:
             "register": self.register,
             "preset": self.preset,
             "neca": self.learned.identity,
+            "start": self.start.identity,
             "training": self.training.model_dump(mode="json", by_alias=True),
         }
         text, path = json.dumps(own, indent=1, ensure_ascii=False) + "\n", self.work / "bench.json"
@@ -227,10 +238,12 @@ class _Measured:
             bench.device,
             bench.graphed,
             bench.watch if alone else _unwatched,
+            bench.start.weights,
         )
         self._rows: dict[str, Row] = {}
         self._psnrs: dict[str, dict[int, PSNRs]] = {}
         self._bounds: dict[str, list[list[float]]] = {}
+        self._untrained: dict[str, list[float]] = {}
         self._trials: dict[int, float] = {}
 
     def run(self) -> None:
@@ -243,6 +256,9 @@ class _Measured:
             self._jobs.add(
                 _BOUND, partial(self._networks.bounds, name), partial(self._bounded, name)
             )
+            if self._bench.start.weights is not None:
+                untrained = partial(self._networks.untrained, name)
+                self._jobs.add(_BOUND, untrained, partial(self._begun, name))
         self._jobs.run()
 
     @property
@@ -265,6 +281,8 @@ class _Measured:
         """Return the PSNRs on a set of pictures: (networks, pictures) by row."""
         noisy, filtered = zip(*self._bounds[name], strict=True)
         found = {NOISY: [list(noisy)], FILTER: [list(filtered)]}
+        if name in self._untrained:
+            found[UNTRAINED] = [self._untrained[name]]
         for row in self.in_order:
             of_row = self._psnrs[row.name]
             found[row.name] = [of_row[number][name] for number in sorted(of_row)]
@@ -311,6 +329,9 @@ class _Measured:
 
     def _bounded(self, name: str, bounds: list[list[float]]) -> None:
         self._bounds[name] = bounds
+
+    def _begun(self, name: str, psnrs: list[float]) -> None:
+        self._untrained[name] = psnrs
 
     def _say(self, what: str) -> None:
         with self._bench.watch(what, 0):

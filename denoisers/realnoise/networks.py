@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from denoisers import card as cards
 from denoisers.inference.restorer import Restorer
+from denoisers.inference.weights import open_weights
 from denoisers.realnoise import filters
 from denoisers.realnoise.rows import Row
 from denoisers.storage import write_text
@@ -49,6 +49,8 @@ class Networks:
         As in :class:`denoisers.training.run.Run`.
     watch
         Shows how it goes.
+    start
+        Run or file of weights that each begins from; none: weights drawn by its seed.
     """
 
     work: Path
@@ -58,6 +60,7 @@ class Networks:
     device: str
     graphed: bool
     watch: Watch
+    start: str | None = None
 
     def network(self, row: Row, number: int) -> PSNRs:
         """Return what a network of a row comes to.
@@ -89,6 +92,11 @@ class Networks:
 
         return _kept(self.work / f"bounds-{name}.json", measure)
 
+    def untrained(self, name: str) -> list[float]:
+        """Return the PSNR of each picture by the weights that all begin from, in dB."""
+        assert self.start is not None
+        return self._tested(self.start, self.work / f"start-{name}.json", self.tested[name])
+
     def _folder(self, row: Row, number: int) -> Path:
         return self.work / "runs" / f"{row.name}-{number}"
 
@@ -104,6 +112,7 @@ class Networks:
                 recipe,
                 [(path, 1.0) for path in row.data],
                 folder,
+                start=self.start,
                 val=self.val,
                 device=self.device,
                 workers=1,
@@ -119,16 +128,20 @@ class Networks:
         return self.training.model_copy(update={**row.training, **own})
 
     def _psnrs(self, row: Row, number: int, name: str, tested: Pairs) -> list[float]:
-        """Return the PSNR of each picture that a network restored, in dB."""
+        """Return the PSNR of each picture that a network of a row restored, in dB."""
+        folder = self._folder(row, number)
+        return self._tested(folder / "last.safetensors", folder / f"psnr-{name}.json", tested)
+
+    def _tested(self, weights: str | Path, path: Path, tested: Pairs) -> list[float]:
+        """Return the PSNR of each picture that weights restored, in dB; kept in a file."""
 
         def measure() -> list[float]:
-            model, _ = cards.load(folder / "last.safetensors")
+            model, _ = open_weights(weights)
             device = chosen(self.device)
             restorer = Restorer(model.to(device), device=device)
             return [psnr(to_8bit(restorer(p.noisy)), _bytes(p.clean)) for p in tested]
 
-        folder = self._folder(row, number)
-        return _kept(folder / f"psnr-{name}.json", measure)
+        return _kept(path, measure)
 
 
 def _kept(path: Path, measure: Callable[[], list[Any]]) -> list[Any]:

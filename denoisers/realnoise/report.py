@@ -17,6 +17,7 @@ def data(bench: Bench, results: Results) -> dict[str, Any]:
         "shifts": {name: shift._asdict() for name, shift in results.shifts.items()},
         "seeds": bench.seeds,
         "preset": bench.preset,
+        "init": bench.start.facts,
         "training": bench.training.model_dump(mode="json", by_alias=True),
         "chosen_on_training_pairs": {name: dict(f) for name, f in results.facts.items()},
         "tested": {

@@ -13,7 +13,6 @@
         samples/              held-out pictures: noisy, restored, clean
 """
 
-import hashlib
 import json
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
@@ -29,6 +28,7 @@ from denoisers.data import Dataset, Loader, Mixture, open_data, open_mosaics
 from denoisers.data.corpora import CorpusData
 from denoisers.data.grey import GreyData
 from denoisers.inference.weights import open_weights, weights_file
+from denoisers.storage import sha256
 from denoisers.training import folder as folders
 from denoisers.training import graphs
 from denoisers.training.loop import Loop, Progress, Result
@@ -206,20 +206,15 @@ class Run:
             "val": self.val or "held out by scene",
         }
         if self.start is not None:
-            data["start"] = {"path": self.start, "sha256": _sha256(weights_file(self.start))}
+            data["start"] = {"path": self.start, "sha256": sha256(weights_file(self.start))}
         if self.recipe.vgg is not None:
-            data["vgg"] = {"sha256": _sha256(Path(self.recipe.vgg))}
+            data["vgg"] = {"sha256": sha256(Path(self.recipe.vgg))}
         if self.recipe.teacher is not None:
-            data["teacher"] = {"sha256": _sha256(weights_file(self.recipe.teacher))}
+            data["teacher"] = {"sha256": sha256(weights_file(self.recipe.teacher))}
         return {
             "recipe.toml": self.recipe.to_toml(),
             "data.json": json.dumps(data, indent=1, ensure_ascii=False) + "\n",
         }
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _open(

@@ -62,6 +62,12 @@ def command() -> None:
     help="Train them on the training pairs instead, by neca-small with N iterations.",
 )
 @click.option(
+    "--init",
+    metavar="RUN|FILE",
+    help="Weights that all networks begin from, whatever their noise, such as those of a run on "
+    "white noise.  [default: drawn anew for each]",
+)
+@click.option(
     "--iterations", type=int, metavar="N", help="Updates of each network.  [default: the recipe's]"
 )
 @click.option("--batch", type=int, metavar="B", help="Samples of an update.")
@@ -116,6 +122,7 @@ def realnoise(**options: Any) -> None:
     from denoisers.realnoise import report
     from denoisers.realnoise.bench import Bench
     from denoisers.realnoise.learned import Learned
+    from denoisers.realnoise.start import Start
     from denoisers.storage import write_text
     from noisegen.errors import InputError
 
@@ -133,6 +140,7 @@ def realnoise(**options: Any) -> None:
         register=options["register"],
         preset=options["preset"],
         learned=Learned(options["neca"], options["fit_neca"]),
+        start=Start(options["init"]),
         device=options["device"],
         graphed=options["graphed"],
         jobs=options["jobs"],

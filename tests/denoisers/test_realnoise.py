@@ -1,5 +1,6 @@
 """The bench of noise on real pairs: its parts by their laws, and the whole of it on tiny pairs."""
 
+import hashlib
 import json
 import operator
 from functools import partial
@@ -7,9 +8,14 @@ from functools import partial
 import cv2
 import numpy as np
 import pytest
+import torch
 from click.testing import CliRunner
 
+import denoisers
 import pipelines
+from denoisers import card as cards
+from denoisers import presets
+from denoisers.inference.restorer import Restorer
 from denoisers.realnoise import filters, levels
 from denoisers.realnoise.jobs import Jobs
 from denoisers.realnoise.register import registered
@@ -21,7 +27,7 @@ from denoisers.training.run import Run
 from noisegen import neca
 from noisegen.cli import main
 from noisegen.errors import InputError
-from noisegen.metrics import psnr
+from noisegen.metrics import psnr, to_8bit
 from noisegen.neca import Card, Neca
 from noisegen.neca.networks import CorrelationNet, LevelNet
 from noisegen.registration import MARGIN
@@ -31,7 +37,7 @@ from pipelines.tables.finish import Finish
 from tests.neca.conftest import randomised
 
 ROWS = [
-    "noisy", "blur or non-local means", "awgn", "heteroscedastic-covariance", "physics",
+    "noisy", "blur or non-local means", "start", "awgn", "heteroscedastic-covariance", "physics",
     "physics-finish", "neca-w", "physics-finish+neca-w", "real",
 ]  # fmt: skip
 
@@ -248,12 +254,22 @@ def run(pairs, out, *more):
 
 
 @pytest.fixture(scope="module")
-def results(pairs, weights, tmp_path_factory):
+def start(tmp_path_factory):
+    """Weights of the bench's network that were never trained."""
+    path = tmp_path_factory.mktemp("start") / "start.safetensors"
+    model, options = "adfnet", presets.read("adfnet-small")["options"]
+    network = denoisers.create(model, seed=5, **options)
+    cards.save(path, network, cards.Card(model=model, options=options))
+    return path
+
+
+@pytest.fixture(scope="module")
+def results(pairs, weights, start, tmp_path_factory):
     """The results' file of a bench that ran to its end, and what it printed."""
     out = tmp_path_factory.mktemp("bench") / "results.json"
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(Journal, "draw", lambda *_: None)  # curves take half of the time
-        done = run(pairs, out, "--neca", weights)
+        done = run(pairs, out, "--neca", weights, "--init", str(start))
     assert done.exit_code == 0, done.output
     return out, done.output
 
@@ -270,7 +286,7 @@ def test_the_whole_bench(results):
     for tested in found["tested"].values():
         assert list(tested["rows"]) == ROWS
         for name, row in tested["rows"].items():
-            seeds = 1 if name in ROWS[:2] else 2
+            seeds = 1 if name in ROWS[:3] else 2
             psnrs = np.array(row["psnr_by_seed_and_picture"])
             assert psnrs.shape == (seeds, len(tested["pictures"]))
             assert row["psnr"] == pytest.approx(psnrs.mean())
@@ -286,6 +302,29 @@ def test_the_whole_bench(results):
     assert "camera left out: B (4 pictures of 2 scenes)" in printed
     for name in ROWS:
         assert f"\n{name} " in printed
+
+
+def test_all_networks_begin_from_the_given_weights(pairs, results, start):
+    out, _ = results
+    work, found = out.with_suffix(".work"), json.loads(out.read_text())
+    digest = hashlib.sha256(start.read_bytes()).hexdigest()
+    assert found["init"] == {"path": str(start), "sha256": digest}
+    begun = {
+        path.parent.name: json.loads(path.read_text()) for path in work.glob("runs/*/data.json")
+    }
+    assert {f"{row}-{number}" for row in ROWS[3:] for number in (0, 1)} < set(begun)
+    assert all(run["start"]["sha256"] == digest for run in begun.values())
+    # Two steps of Adam move no weight further than 1e-5 and 2e-5.
+    own = cards.load(start)[0]
+    for name in begun:
+        trained = cards.load(work / "runs" / name / "last.safetensors")[0].state_dict()
+        furthest = max(float((trained[k] - v).abs().max()) for k, v in own.state_dict().items())
+        assert 0 < furthest < 1e-4, name
+    restorer, (every, _) = Restorer(own), registered(open_pairs(pairs), work / "registered")
+    for name, tested in split(every).tested.items():
+        wanted = [psnr(to_8bit(restorer(p.noisy)), p.clean) for p in tested]
+        rows = found["tested"][name]["rows"]
+        np.testing.assert_allclose(rows["start"]["psnr_by_seed_and_picture"], [wanted])
 
 
 def test_each_picture_has_noise_of_its_own_strength(results):
@@ -323,9 +362,10 @@ def test_both_kinds_of_noise_are_mixed_half_and_half(results):
 
 
 @pytest.mark.slow
-def test_several_networks_at_a_time_are_the_same(pairs, weights, results, tmp_path):
+def test_several_networks_at_a_time_are_the_same(pairs, weights, start, results, tmp_path):
     out, _ = results
-    done = run(pairs, tmp_path / "r.json", "--neca", weights, "--jobs", "2")
+    given = ["--neca", weights, "--init", str(start)]
+    done = run(pairs, tmp_path / "r.json", *given, "--jobs", "2")
     assert done.exit_code == 0, done.output
     alone, beside = (json.loads(path.read_text()) for path in (out, tmp_path / "r.json"))
     for one in (alone, beside):
@@ -341,24 +381,35 @@ def test_neca_is_trained_on_the_training_pairs(tmp_path):
     done = run(tmp_path, tmp_path / "r.json", "--fit-neca", "1")
     assert done.exit_code == 0, done.output
     found = json.loads((tmp_path / "r.json").read_text())
-    assert list(found["tested"]["scenes"]["rows"]) == ROWS
+    assert list(found["tested"]["scenes"]["rows"]) == [row for row in ROWS if row != "start"]
+    assert found["init"] is None
     fitted = neca.load(tmp_path / "r.work" / "neca")
     assert fitted.card.metrics["iterations"] == 1
 
 
-def test_the_same_command_finds_everything_there(pairs, weights, results, monkeypatch):
+def test_the_same_command_finds_everything_there(pairs, weights, start, results, monkeypatch):
     out, _ = results
+    given = ["--neca", weights, "--init", str(start)]
     found = json.loads(out.read_text())
     monkeypatch.setattr(Run, "train", lambda self: pytest.fail("trained again"))
-    again = run(pairs, out, "--neca", weights)
+    again = run(pairs, out, *given)
     assert again.exit_code == 0, again.output
     same = json.loads(out.read_text())
     for one in (found, same):
         del one["seconds_of_this_call"]
     assert found == same
-    for option in (["--seed", "1"], ["--no-register"], []):
-        given = ["--neca", weights] if option else []
-        other = run(pairs, out, *given, *option)
+    network, card = cards.load(start)
+    torch.nn.init.zeros_(next(network.parameters()))
+    cards.save(other := start.with_name("other.safetensors"), network, card)
+    others = [
+        [*given, "--seed", "1"],
+        [*given, "--no-register"],
+        given[:2],
+        given[2:],
+        [*given[:2], "--init", str(other)],
+    ]
+    for options in others:
+        other = run(pairs, out, *options)
         assert other.exit_code == 2
         assert "is the work of another bench" in other.output
 
@@ -370,10 +421,10 @@ def test_only_the_noise_differs(results):
         for path in out.with_suffix(".work").glob("runs/*-0/recipe.toml")
     }
     trials = {name: recipes.pop(name) for name in list(recipes) if name.endswith("-trial-0")}
-    assert sorted(recipes) == sorted(f"{row}-0" for row in ROWS[2:])
+    assert sorted(recipes) == sorted(f"{row}-0" for row in ROWS[3:])
     for name, lines in recipes.items():
         differing = {line.partition(" ")[0] for line in recipes["real-0"] ^ lines}
-        assert differing <= {"awgn"} | ({"renoise"} if name == f"{ROWS[3]}-0" else set()), name
+        assert differing <= {"awgn"} | ({"renoise"} if name == f"{ROWS[4]}-0" else set()), name
     tried = json.loads(out.read_text())["chosen_on_training_pairs"]["awgn"]["tried"]
     assert len(trials) == len(tried) >= 3
     assert all("iterations = 1" in lines for lines in trials.values()), "half of two"
@@ -408,11 +459,14 @@ REFUSED = [
     (["--graph"], "--graph: CUDA graphs need a GPU"),
     (["--neca", "nowhere"], "no NeCA weights at nowhere"),
     (["--neca", "nowhere", "--fit-neca", "5"], "networks are given or trained"),
+    (["--init", "nowhere"], "there is no file nowhere"),
+    (["--init", "START", "--set", "options.width=16"], "not the network that is to be trained"),
 ]
 
 
 @pytest.mark.parametrize(("arguments", "line"), REFUSED)
-def test_what_cannot_be_is_one_line(arguments, line, pairs, tmp_path):
+def test_what_cannot_be_is_one_line(arguments, line, pairs, start, tmp_path):
+    arguments = [str(start) if each == "START" else each for each in arguments]
     done = run(pairs, tmp_path / "r.json", *arguments)
     assert done.exit_code == 2, done.output
     (last,) = [s for s in done.output.splitlines() if s.startswith("noisegen: ")]
