@@ -91,8 +91,8 @@ class FastCorrelation:
         Of weights and features: ``torch.float32``, or ``torch.bfloat16``, which is off by up to
         half a grey level of 8 bits.
     winograd
-        Convolve by Winograd's way on the way up, where that is faster: on a CPU, in float32, for
-        the published width and above. The halo is twice as wide.
+        Convolve by Winograd's way where that is faster: on a CPU, in float32, for the published
+        width and above. The halo is twice as wide.
     """
 
     def __init__(
@@ -110,7 +110,7 @@ class FastCorrelation:
         for size, encoder in enumerate(network.encoders):
             first, _, second, _ = encoder.children()
             self._down.append(
-                (self._prepared(first, leaky and size > 0), self._prepared(second, leaky))
+                (self._prepared(first, leaky and size > 0), self._second(second, leaky))
             )
         self._up = []
         for decoder in network.decoders:
@@ -118,23 +118,29 @@ class FastCorrelation:
             self._up.append((self._merge(merged, leaky), self._second(last, leaky)))
         head, self._final = network.decoder_head.children()
         self._head = self._prepared(head, None)
-        # Tiles begin on multiples of this, so that squares do at all sizes on the way up.
-        self.grid = network.multiple * (2 if self._winograd else 1)
+        # Tiles begin on multiples of this, so that squares do at all sizes.
+        self.grid = network.multiple * (EDGE if self._winograd else 1)
         # How far around a tile its values on the way up are needed, by size.
         self._needed = [0]
         for _ in network.decoders:
             self._needed.append(self._below(self._needed[-1]))
-        # On the way down 3 are needed at each size, and 4 at full size.
+        # On the way down: at each size a convolution, and one of stride 2 or of 7x7.
         reach = self._needed[-1]
         for _ in network.decoders:
-            reach = 2 * (reach + 1) + 1
-        self._halo = -(-(reach + 4) // self.grid) * self.grid
+            reach = 2 * self._before(reach) + 1
+        reach = self._before(reach) + 3
+        self._halo = -(-reach // self.grid) * self.grid
 
     def _below(self, needed: int) -> int:
         """Return how far around a tile values are needed at half the size that these are of."""
         if not self._winograd:
             return -(-(needed + 2) // 2)
         return (-(-needed // EDGE) * EDGE + 2 * EDGE) // 2
+
+    def _before(self, needed: int) -> int:
+        """Return how far around a tile values are needed before a 3x3 convolution."""
+        square = EDGE if self._winograd else 1
+        return -(-needed // square) * square + 1
 
     def seen(self, core: Window, whole: Window) -> Window:
         """Return what a tile's values are computed of: the tile and its halo in the picture.

@@ -90,6 +90,15 @@ def cut(picture: Picture, window: Window) -> Picture:
     return picture[rows[:, None], columns]
 
 
+def planes(pixels: Tensor) -> Tensor:
+    """Return (H, W, C) as (1, C, H, W), channels last in memory.
+
+    The picture is numbered first: by its stride torch tells that channels lie last, and would
+    otherwise copy it before each convolution.
+    """
+    return pixels[None].permute(0, 3, 1, 2)
+
+
 def as_tensor(pixels: Picture, device: torch.device) -> Tensor:
     """Return (1, 3, h, w) float32 from 0 (black) to 1 (white), channels last in memory."""
     if pixels.dtype.kind == "u":
@@ -97,7 +106,7 @@ def as_tensor(pixels: Picture, device: torch.device) -> Tensor:
         values = pixels.astype(np.float32) / white
     else:
         values = np.ascontiguousarray(pixels, np.float32)
-    return torch.from_numpy(values).to(device).permute(2, 0, 1)[None]
+    return planes(torch.from_numpy(values).to(device))
 
 
 def check_picture(picture: Picture, smallest: int) -> None:

@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from noisegen.kernels.winograd import EDGE, PLACES, gather, places, scatter
+from noisegen.neca.windows import planes
 
 __all__ = ["EDGE", "LEAST", "SQUARES", "Winograd"]
 
@@ -64,7 +65,7 @@ class Winograd:
             torch.bmm(factors, self._places, out=into)
             add = onto is not None
             gather(products, first, self._bias, self._slope, add, out, 0, SQUARES)
-        return torch.from_numpy(out).permute(2, 0, 1)[None]
+        return planes(torch.from_numpy(out))
 
 
 def _pixels(x: Tensor) -> np.ndarray:

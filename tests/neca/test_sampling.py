@@ -123,7 +123,7 @@ def test_less_halo_would_show():
 
 @pytest.mark.parametrize(
     ("stages", "size", "edge"),
-    [(4, (200, 168), 64), (4, (24, 400), 32), (4, (264, 16), 16), (3, (168, 156), 32)],
+    [(4, (200, 168), 64), (4, (24, 400), 32), (4, (264, 16), 32), (3, (168, 156), 32)],
 )
 @pytest.mark.parametrize("winograd", [False, True])
 def test_tiles_of_the_published_size_are_those_of_the_whole_to_the_bit(
