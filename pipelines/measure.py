@@ -4,7 +4,8 @@ Of mosaics the prediction is the model's formula, where nothing is clipped. Of p
 model itself: fresh draws of it on the sample's own clean mosaic, developed like the sample, because
 a formula would not know what clipping, demosaicing and the tone curve do.
 Noise that was drawn on the picture is drawn on it afresh; that of real pairs has no model. In the
-place of dark frames, which a corpus does not hold, stands normal noise of their variance.
+place of dark frames, which a corpus does not hold, stands normal noise of their variance; in the
+place of the whole pictures that NeCA's level network looks at, the patches.
 Where no mosaic is stored it is got back from the clean picture, which knows nothing of colours that
 were clipped: in the deepest shadows of saturated colours the prediction is a little low. Nor does
 it know the patch's surroundings (a reflection stands in) and, where the finish shrank it, its
@@ -20,9 +21,10 @@ import numpy as np
 import numpy.typing as npt
 
 from noisegen import cfa
+from noisegen.errors import InputError
 from noisegen.isp.bulk import LINEAR_OFFSET, LINEAR_SCALE, unprocess
 from noisegen.sensor import Levels, models, pattern, variance
-from pipelines import finishing, shading
+from pipelines import finishing, neca, shading
 from pipelines.corpus import Corpus, Sample
 from pipelines.develop import (
     Developer,
@@ -33,9 +35,9 @@ from pipelines.develop import (
     noise_parameters,
     recorded,
 )
+from pipelines.neca import NecaDeveloper
 from pipelines.on_picture import RenderedDeveloper
 from pipelines.picture import AnyDeveloper
-from pipelines.tables.neca import NOISES
 from pipelines.tile import Window
 
 BINS = 24
@@ -107,7 +109,9 @@ class _Sums:
     model: npt.NDArray[np.float64]
 
 
-def noise_curves(corpus: Corpus, samples: Sequence[int]) -> list[Curve]:
+def noise_curves(
+    corpus: Corpus, samples: Sequence[int], neca_weights: str | None = None
+) -> list[Curve]:
     """Measure the noise of some samples and predict it.
 
     Parameters
@@ -116,19 +120,28 @@ def noise_curves(corpus: Corpus, samples: Sequence[int]) -> list[Curve]:
         The corpus.
     samples
         Numbers of valid samples.
+    neca_weights
+        Where the networks are that a corpus of NeCA's noise was made with; without them nothing is
+        predicted of it, except where the camera's shipped ones made it.
 
     Returns
     -------
     list of Curve
         One a colour channel, or one a CFA plane where mosaics are stored.
+
+    Raises
+    ------
+    NoisegenError
+        If the networks are others, or of no use.
     """
+    developer = _model(corpus, neca_weights)
     mosaic = corpus.recipe.stage == "raw"
     names = cfa.PLANES if mosaic else ("R", "G", "B")
     top = _top(corpus)
     sums = [_Sums(*(np.zeros(BINS) for _ in range(4))) for _ in names]
     for number in samples:
         sample = corpus[number]
-        clean, noisy, draws = _compare(corpus, number, sample)
+        clean, noisy, draws = _compare(corpus, number, sample, developer)
         clipped = None if mosaic else np.iinfo(sample.arrays["clean"].dtype).max
         for channel, (values, residual, model) in enumerate(
             _channels(clipped, sample.row, clean, noisy, draws)
@@ -157,6 +170,19 @@ def _afresh(corpus: Corpus) -> AnyDeveloper:
         return made
     recipe = corpus.recipe.model_copy(update={"dark_frames": {}})
     return replace(made, recipe=recipe, sensor=recorded(made.sensor, corpus.recipe))
+
+
+def _model(corpus: Corpus, neca_weights: str | None) -> AnyDeveloper | None:
+    """Return what draws as :func:`_afresh`, with NeCA's networks; None where nothing does."""
+    made = corpus.developer
+    if isinstance(made, NecaDeveloper):
+        return neca.at_hand(made, neca_weights)
+    if neca_weights is not None:
+        raise InputError(
+            f"--neca-weights: the noise of {corpus.storage.url} is not NeCA's; leave them out"
+        )
+    # RGB-IR mosaics tell, which a corpus has not.
+    return None if corpus.recipe.is_rgbir else _afresh(corpus)
 
 
 def _predicted(corpus: Corpus, row: np.void, quiet: npt.NDArray[Any]) -> npt.NDArray[np.float64]:
@@ -203,7 +229,7 @@ def _present(row: np.void, x: npt.NDArray[np.float64], levels: Levels) -> npt.ND
 
 
 def _compare(
-    corpus: Corpus, number: int, sample: Sample
+    corpus: Corpus, number: int, sample: Sample, model: AnyDeveloper | None
 ) -> tuple[npt.NDArray[Any], npt.NDArray[Any], list[npt.NDArray[Any]]]:
     """Return the noiseless and the noisy picture, and what the model says of their difference.
 
@@ -218,14 +244,16 @@ def _compare(
     draws = []
     if corpus.recipe.stage == "raw":
         draws.append(_predicted(corpus, row, quiet))
-    elif corpus.recipe.noise in NOISES or corpus.recipe.is_rgbir:
-        # Whole pictures tell, or RGB-IR mosaics, which a corpus has not.
+    elif model is None:
         draws.append(np.full(quiet.shape, np.nan))
     else:
+        fresh = row.copy()
+        if isinstance(model, NecaDeveloper):
+            fresh["y"] = fresh["x"] = 0
+            model = model.of_whole(tile, float(row["strength"]))
         for draw in range(DRAWS):
-            fresh = row.copy()
             fresh["draw"] = FIRST_FRESH_DRAW + draw
-            draws.append(_afresh(corpus).sample(fresh, tile, window)["noisy"] - quiet)
+            draws.append(model.sample(fresh, tile, window)["noisy"] - quiet)
     clean = sample.arrays["clean"].astype(np.float64) if is_reference(corpus, row) else quiet
     return clean, sample.arrays["noisy"].astype(np.float64), draws
 

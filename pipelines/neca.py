@@ -72,12 +72,15 @@ class NecaDeveloper(RenderedDeveloper):
     def of_picture(self, frame: "RenderedFrame", rows: npt.NDArray[np.void]) -> "NecaDeveloper":
         """Return the developer of the patches of one picture, whose rows are drawn."""
         first = rows[0, 0]
-        picture = frame.whole(float(first["tone"]))
+        return self.of_whole(frame.whole(float(first["tone"])), float(first["strength"]))
+
+    def of_whole(self, picture: Picture, strength: float) -> "NecaDeveloper":
+        """Return the developer of the patches of one clean picture, with its gain or σ."""
         with _one_thread():
             if self.recipe.noise == WHOLE:
-                level: Any = self._networks.level_map(picture, float(first["strength"]))
+                level: Any = self._networks.level_map(picture, strength)
             else:
-                level = float(first["strength"]) / 255
+                level = strength / 255
         return replace(self, whole=Whole(picture, level))
 
     def sample(self, row: np.void, tile: Picture, window: Window) -> Arrays:
@@ -221,6 +224,32 @@ def with_networks(developer: NecaDeveloper, place: str | None) -> NecaDeveloper:
     """Return the developer that draws with its recipe's networks; arguments as above."""
     _networks(developer.recipe, place)
     return replace(developer, place=str(_place(developer.recipe, place)))
+
+
+def at_hand(developer: NecaDeveloper, place: str | None) -> NecaDeveloper | None:
+    """Return the developer that draws with a corpus's networks, on the CPU, on pictures given it.
+
+    Parameters
+    ----------
+    developer
+        Of a corpus that is read.
+    place
+        Folder or file of the weights. None: the camera's shipped ones; where the corpus was not
+        made with these, nothing is returned.
+
+    Raises
+    ------
+    NoisegenError
+        If what is given is not what the corpus was made with.
+    """
+    table = developer.recipe.neca.model_copy(update={"device": "cpu"})
+    made = replace(developer, recipe=developer.recipe.model_copy(update={"neca": table}))
+    try:
+        return with_networks(made, place)
+    except (MissingDataError, CorpusMismatchError):
+        if place is not None:
+            raise
+        return None
 
 
 def attributes(developer: NecaDeveloper) -> dict[str, Any]:

@@ -40,7 +40,7 @@ _COLORS = {"R": "#c62828", "G": "#2e7d32", "G1": "#2e7d32", "G2": "#9ccc65", "B"
 Picture = npt.NDArray[np.uint8]
 
 
-def contact_sheet(corpus: Corpus, out: str | Path) -> list[Curve]:
+def contact_sheet(corpus: Corpus, out: str | Path, neca_weights: str | None = None) -> list[Curve]:
     """Draw a contact sheet to a PNG file and return the curves on it.
 
     Parameters
@@ -49,6 +49,8 @@ def contact_sheet(corpus: Corpus, out: str | Path) -> list[Curve]:
         A corpus with at least one sample.
     out
         The file.
+    neca_weights
+        As in :func:`~pipelines.measure.noise_curves`.
 
     Raises
     ------
@@ -56,8 +58,10 @@ def contact_sheet(corpus: Corpus, out: str | Path) -> list[Curve]:
         If no sample is there yet.
     StorageError
         If the file cannot be written.
+    NoisegenError
+        If the networks are others, or of no use.
     """
-    curves = noise_curves(corpus, spread(corpus, MEASURED))
+    curves = noise_curves(corpus, spread(corpus, MEASURED), neca_weights)
     cells = [_cell(views(corpus, number)) for number in spread(corpus, SHOWN)]
     grid = _grid(cells)
     plot = _plot(corpus, curves, max(grid.shape[1], 760))

@@ -11,7 +11,10 @@ import click
     metavar="REPORT.html|SHEET.png",
     help="Page or picture to write.",
 )
-def command(store: str, out: str) -> None:
+@click.option(
+    "--neca-weights", metavar="DIR", help="NeCA's networks, for the curve of the noise they made."
+)
+def command(store: str, out: str, neca_weights: str | None) -> None:
     """Show samples at 1:1 (clean, noisy, difference) and the noise against the model's.
 
     A page (.html) holds, besides, correlations, spectra, histograms of what was drawn, and the
@@ -24,12 +27,12 @@ def command(store: str, out: str) -> None:
         from pipelines.reports.inspect import inspect_page
         from pipelines.reports.page import write
 
-        html, curves = inspect_page(corpus)
+        html, curves = inspect_page(corpus, neca_weights)
         write(out, html)
     else:
         from pipelines.sheet import contact_sheet
 
-        curves = contact_sheet(corpus, out)
+        curves = contact_sheet(corpus, out, neca_weights)
     for curve in curves:
         click.echo(curve.text())
     click.echo(f"wrote {out}")

@@ -36,16 +36,25 @@ HISTOGRAM_BINS = 30
 """Bins of a parameter's histogram."""
 
 
-def inspect_page(corpus: Corpus) -> tuple[str, list[Curve]]:
+def inspect_page(corpus: Corpus, neca_weights: str | None = None) -> tuple[str, list[Curve]]:
     """Return the page as HTML, and the curves of noise against the model's that are on it.
+
+    Parameters
+    ----------
+    corpus
+        A corpus with at least one sample.
+    neca_weights
+        As in :func:`~pipelines.measure.noise_curves`.
 
     Raises
     ------
     DamagedCorpusError
         If no sample is there yet.
+    NoisegenError
+        If the networks are others, or of no use.
     """
     numbers = spread(corpus, MEASURED)
-    curves = noise_curves(corpus, numbers)
+    curves = noise_curves(corpus, numbers, neca_weights)
     names = tuple(curve.name for curve in curves)
     side = corpus.recipe.patch // (2 if corpus.recipe.stage == "raw" else 1)
     block = min(BLOCK, 1 << (side.bit_length() - 1))

@@ -1,6 +1,7 @@
 """Corpora whose noise NeCA's networks draw keep the laws of all corpora."""
 
 import json
+import re
 import shutil
 
 import cv2
@@ -19,6 +20,7 @@ from noisegen.neca import Card, CorrelationNet, GainNet, LevelNet, Neca, Sampler
 from noisegen.raw import write_dng
 from pipelines import check
 from pipelines.execution import check_resources
+from pipelines.neca import SHIPPED
 from pipelines.recipe import Recipe, read
 
 NO_WEIGHTS = (
@@ -374,3 +376,34 @@ def test_noise_is_not_drawn_anew_of_a_corpus(drawn, tmp_path):
     with pytest.raises(InputError, match=r"neca\.device: there is no CUDA device"):
         drawn("d.zarr", neca={"device": "cuda"})
     assert json.loads(corpus.recipe.to_json())["neca"]["device"] == "cpu"
+
+
+@pytest.mark.parametrize(("noise", "off"), [("neca-s", 0.2), ("neca-w", 0.6)])
+@pytest.mark.parametrize("out", ["sheet.png", "page.html"])
+def test_inspect_draws_the_model_where_its_networks_are_given(
+    pictures, weights, tmp_path, noise, off, out
+):
+    store = str(tmp_path / "c.zarr")
+    recipe = folder_recipe(noise, neca={"gain": 0.03} if noise == "neca-w" else {"sigma": 9})
+    pipelines.synthesize(recipe, store, root=pictures, neca_weights=weights)
+    command = ["inspect", store, "--out", str(tmp_path / out)]
+    bare = CliRunner().invoke(main, command)
+    assert bare.exit_code == 0, bare.stderr
+    assert "R: standard deviation of the noise is" in bare.output  # S6's own made another corpus
+    found = CliRunner().invoke(main, [*command, "--neca-weights", weights])
+    ratios = re.findall(r": measured variance is ([\d.]+) of the model's", found.output)
+    assert len(ratios) == 3
+    # 20 patches of 1024 pixels, half of them of the same noise: of NeCA-S 0.2 is 5 standard
+    # errors and more. NeCA-W's levels are those of patches, not of their pictures.
+    assert np.abs(np.log(np.array(ratios, float))).max() < off
+
+
+def test_inspect_refuses_networks_that_did_not_make_the_noise(drawn, made, weights, tmp_path):
+    command = ["inspect", drawn().storage.url, "--out", str(tmp_path / "s.png"), "--neca-weights"]
+    other = CliRunner().invoke(main, [*command, str(SHIPPED / "GP.safetensors")])
+    assert other.exit_code == CorpusMismatchError.exit_code
+    assert "GP.safetensors holds other networks than the recipe's" in other.stderr
+    command[1] = made("plain.zarr").storage.url
+    plain = CliRunner().invoke(main, [*command, weights])
+    assert plain.exit_code == InputError.exit_code
+    assert "is not NeCA's; leave them out" in plain.stderr
