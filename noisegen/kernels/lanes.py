@@ -73,6 +73,25 @@ def store(typing, array, index, value):
     return types.none(array, index, value), generate
 
 
+@intrinsic
+def prefetch(typing, array, index):
+    """Ask for a place of an array to be in cache soon. It may lie anywhere: nothing is read."""
+
+    def generate(context, builder, signature, arguments):
+        data = context.make_array(array)(context, builder, arguments[0]).data
+        first = builder.gep(data, [context.cast(builder, arguments[1], index, types.intp)])
+        byte, number = ir.IntType(8).as_pointer(), ir.IntType(32)
+        kind = ir.FunctionType(ir.VoidType(), [byte, number, number, number])
+        module, name = builder.module, "llvm.prefetch.p0"
+        function = module.globals.get(name) or ir.Function(module, kind, name)
+        # For reading, into every level of cache, of data.
+        flags = [ir.Constant(number, flag) for flag in (0, 3, 1)]
+        builder.call(function, [builder.bitcast(first, byte), *flags])
+        return context.get_dummy_value()
+
+    return types.none(array, index), generate
+
+
 @intrinsic(prefer_literal=True)
 def spread(typing, number, count):
     """Return a number in ``count`` (a constant) lanes."""

@@ -8,7 +8,14 @@ import numpy as np
 import numpy.typing as npt
 
 from noisegen.kernels import border
+from noisegen.kernels.lanes import prefetch
 from noisegen.kernels.philox import called, kernel
+
+_AHEAD = 16
+"""Rows by which reading is announced: those of a tile lie apart, and no processor foresees them."""
+
+_LINE = 32
+"""Codes in a cache line."""
 
 
 def cut(
@@ -43,9 +50,15 @@ def _cut(frame, places, out):
     greatest = np.uint16(0)
     for i in range(len(out)):
         here, tile = places[i], out[i]
+        after = places[min(i + 1, len(out) - 1)]
         first, start, height, width = here[0], here[1], here[2], here[3]
         y, x = here[4], here[5]
         for k in range(height):
+            if k + _AHEAD < height:
+                _announce(frame[y + k + _AHEAD, x : x + width])
+            else:
+                row = after[4] + min(k + _AHEAD - height, after[2] - 1)
+                _announce(frame[row, after[5] : after[5] + after[3]])
             source, target = frame[y + k, x : x + width], tile[first + k, start : start + width]
             for j in range(width):
                 code = source[j]
@@ -53,6 +66,12 @@ def _cut(frame, places, out):
                 greatest = max(greatest, code)
         reflect(tile, here)
     return greatest
+
+
+@called
+def _announce(row):
+    for j in range(0, len(row), _LINE):
+        prefetch(row, j)
 
 
 @called

@@ -10,6 +10,7 @@ from noisegen.kernels.lanes import (
     fused,
     interleaved,
     load,
+    prefetch,
     signs,
     spread,
     store,
@@ -93,3 +94,17 @@ def test_signs_are_the_bits_of_a_word(dtype):
         np.testing.assert_array_equal(bits, values.view(signed) < 0)
     np.testing.assert_array_equal(out, np.where(a[1:].view(signed) < 0, a[1:], 0))
     np.testing.assert_array_equal(several, np.stack([a[1:], b[:8]], axis=1).ravel())
+
+
+@kernel
+def announce(a, place):
+    prefetch(a, place)
+    prefetch(a[1:], place)
+    return a[0]
+
+
+def test_any_place_may_be_announced():
+    a = np.arange(4, dtype=np.uint16)
+    for place in (0, 3, 4, 1 << 40, -(1 << 40)):
+        assert announce(a, place) == 0
+    assert a.tolist() == [0, 1, 2, 3]

@@ -2,7 +2,8 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipelines.tile import Window
+from noisegen.kernels.tiles import cut
+from pipelines.tile import Window, places
 
 
 @st.composite
@@ -38,3 +39,16 @@ def test_what_lies_inside_is_where_the_corner_says(window):
     before = tile.copy()
     window.reflect(tile)
     np.testing.assert_array_equal(tile, before)
+
+
+@given(windows(), st.integers(1, 5), st.integers(0, 2**32 - 1))
+def test_tiles_cut_together_are_those_cut_alone(window, count, seed):
+    rng = np.random.default_rng(seed)
+    size, patch, halo = (window.height, window.width), window.patch, window.halo
+    frame = rng.integers(0, 65536, size).astype(np.uint16)
+    y, x = (2 * rng.integers(0, (length - patch) // 2 + 1, count) for length in size)
+    tiles, greatest = cut(frame, places(y, x, patch, halo, *size), patch + 2 * halo)
+    corners = zip(y.tolist(), x.tolist(), strict=True)
+    alone = [Window(*corner, patch, halo, *size).cut(frame) for corner in corners]
+    np.testing.assert_array_equal(tiles, alone)
+    assert greatest == np.max(alone)
