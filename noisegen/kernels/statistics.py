@@ -51,8 +51,8 @@ def _sums(mosaics, margin, white, out):
     rows and columns, and the number of pixels at or above white.
     """
     width = mosaics.shape[2] - 2 * margin
-    levels = np.empty((2, width), np.uint32)
-    steps = np.empty((2, width), np.uint32)
+    levels = np.empty(width, np.uint32)
+    steps = np.empty(width, np.uint32)
     for i in range(len(mosaics)):
         _sums_of(mosaics[i], margin, white, levels, steps, out[i])
 
@@ -62,42 +62,85 @@ def _sums_of(mosaic, margin, white, levels, steps, out):
     """Add up by column and row parity first: every loop is at unit stride, 32 bits wide."""
     height, width = mosaic.shape[0] - 2 * margin, mosaic.shape[1] - 2 * margin
     columns = slice(margin, margin + width)
-    sums = out[:8].reshape(2, 4)
-    sums[:] = 0
-    clipped = np.int64(0)
-    # A column of 16 bits twice a row fits 32 bits over 32768 rows.
-    for band in range(0, height, _BAND):
-        levels[:] = 0
-        steps[:] = 0
-        for y in range(band, min(band + _BAND, height)):
-            row = mosaic[margin + y][columns]
-            # The last two rows have none below: they are compared with themselves.
-            below = mosaic[margin + y + 2][columns] if y < height - 2 else row
-            clipped += _add_row(row, below, width, white, levels[y & 1], steps[y & 1])
-        for parity in range(2):
+    out[:] = 0
+    for parity in range(2):
+        sums = out[4 * parity : 4 * parity + 4]
+        last = height - 1 - ((height - 1 - parity) & 1)
+        # Two steps of 16 bits a row fit 32 bits over 32768 rows.
+        for band in range(parity, last + 1, 2 * _BAND):
+            levels[:] = 0
+            steps[:] = 0
+            stop = min(band + 2 * _BAND, last + 2)
+            y = band
+            while y < stop:
+                # The last row has none below: it is compared with itself.
+                row = mosaic[margin + y][columns]
+                if y + 6 < stop:
+                    second, third = mosaic[margin + y + 2][columns], mosaic[margin + y + 4][columns]
+                    fourth = mosaic[margin + y + 6][columns]
+                    below = mosaic[margin + min(y + 8, last)][columns]
+                    brightest = _add_four(row, second, third, fourth, below, width, levels, steps)
+                    rows = 4
+                else:
+                    below = mosaic[margin + min(y + 2, last)][columns]
+                    brightest = _add_row(row, below, width, levels, steps)
+                    rows = 1
+                if brightest >= white:  # few rows are clipped: counting takes longer than looking
+                    for k in range(rows):
+                        out[8] += _clipped(mosaic[margin + y + 2 * k][columns], width, white)
+                y += 2 * rows
             for x in range(width):
                 at = 2 * (x & 1)
-                sums[parity, at] += levels[parity, x]
-                sums[parity, at + 1] += steps[parity, x]
-    out[8] = clipped
+                sums[at] += levels[x]
+                sums[at + 1] += steps[x]
 
 
 @numba.njit(inline="always")
-def _add_row(row, below, width, white, level, step):
+def _add_row(row, below, width, level, step):
+    """Add a row to the sums of its columns, and return its greatest code."""
     right = row[2:]  # a view: an index that may be negative is checked at every step
+    brightest = i4(0)
     for x in range(width - 2):
         here = i4(row[x])
         level[x] += u4(here)
         step[x] += u4(abs(i4(below[x]) - here) + abs(i4(right[x]) - here))
+        brightest = max(brightest, here)
     for x in range(width - 2, width):
         here = i4(row[x])
         level[x] += u4(here)
         step[x] += u4(abs(i4(below[x]) - here))
+        brightest = max(brightest, here)
+    return brightest
+
+
+@numba.njit(inline="always")
+def _add_four(first, second, third, fourth, below, width, level, step):
+    """Add four rows of one parity, as :func:`_add_row` adds them one by one.
+
+    Rows are read once, and sums written once for four.
+    """
+    right1, right2, right3, right4 = first[2:], second[2:], third[2:], fourth[2:]
     brightest = i4(0)
+    for x in range(width - 2):
+        a, b, c, d = i4(first[x]), i4(second[x]), i4(third[x]), i4(fourth[x])
+        level[x] += u4((a + b) + (c + d))
+        down = (abs(b - a) + abs(c - b)) + (abs(d - c) + abs(i4(below[x]) - d))
+        along = (abs(i4(right1[x]) - a) + abs(i4(right2[x]) - b)) + (
+            abs(i4(right3[x]) - c) + abs(i4(right4[x]) - d)
+        )
+        step[x] += u4(down + along)
+        brightest = max(brightest, max(max(a, b), max(c, d)))
+    for x in range(width - 2, width):
+        a, b, c, d = i4(first[x]), i4(second[x]), i4(third[x]), i4(fourth[x])
+        level[x] += u4((a + b) + (c + d))
+        step[x] += u4((abs(b - a) + abs(c - b)) + (abs(d - c) + abs(i4(below[x]) - d)))
+        brightest = max(brightest, max(max(a, b), max(c, d)))
+    return brightest
+
+
+@numba.njit(inline="always")
+def _clipped(row, width, white):
+    count = np.int64(0)
     for x in range(width):
-        brightest = max(brightest, i4(row[x]))
-    clipped = np.int64(0)
-    if brightest >= white:  # few rows are clipped: counting takes longer than looking
-        for x in range(width):
-            clipped += np.int64(i4(row[x]) >= white)
-    return clipped
+        count += np.int64(i4(row[x]) >= white)
+    return count

@@ -31,3 +31,12 @@ def test_the_kernel_is_the_definition(shape, margin, seed, white):
     inside = slice(margin, -margin or None)
     for got, mosaic in zip(found.T, mosaics[:, inside, inside], strict=True):
         np.testing.assert_allclose(got, plain(mosaic, black, white), rtol=1e-9, atol=1e-12)
+
+
+def test_sums_do_not_overflow():
+    """Steps of 16 bits up and down over more rows than 32 bits take."""
+    tall = np.zeros((2, 70_001, 3), np.uint16)
+    tall[0, ::4] = tall[0, 1::4] = tall[1] = 65535
+    found = mosaic_statistics(tall, np.zeros((2, 2)), 65535.0)
+    for got, mosaic in zip(found.T, tall, strict=True):
+        np.testing.assert_allclose(got, plain(mosaic, np.zeros((2, 2)), 65535.0), rtol=1e-9)
