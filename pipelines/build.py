@@ -23,6 +23,9 @@ from pipelines.store import (
     write_chunk,
 )
 
+CACHED = 1 << 20
+"""Bytes of samples that are encoded and hashed together: they are read twice while in cache."""
+
 Specs = Mapping[str, ArraySpec]
 """The arrays beside the pixels, by name."""
 
@@ -138,13 +141,21 @@ def _store(
     if lazy is not None:
         # The patch's tile counts once, with its first draw.
         arrays, draws = {} if batch.tiles is None else {lazy: batch.tiles}, batch.rows.shape[1]
-    for i, row in enumerate(batch.rows.reshape(-1)):
-        place, later = divmod(i, draws)
-        own = {} if later else {name: array[place] for name, array in arrays.items()}
-        if not later:
-            for name, builder in builders.items():
-                builder.add(own[name][None] if own else blank[name])
-        yield digest.sample_digest(row, own)
+    rows = batch.rows.reshape(-1, draws)
+    step = max(1, CACHED * len(rows) // max(1, sum(array.nbytes for array in arrays.values())))
+    for first in range(0, len(rows), step):
+        some = rows[first : first + step]
+        own = {name: array[first : first + step] for name, array in arrays.items()}
+        for name, builder in builders.items():
+            for chunks in [own[name]] if own else [blank[name]] * len(some):
+                builder.add(chunks)
+        digests = digest.sample_digests(some[:, 0], own)
+        if draws == 1:
+            yield from digests
+            continue
+        for patch, first_draw in zip(some, digests, strict=True):
+            yield first_draw
+            yield from digest.sample_digests(patch[1:], {})
 
 
 def _write_parameters(

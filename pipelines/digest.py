@@ -8,7 +8,7 @@ Any damage shows; a forger is not what they guard against.
 """
 
 import hashlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from functools import cache
 from typing import Any
 
@@ -27,12 +27,18 @@ def sample_digest(row: np.void, arrays: Mapping[str, npt.NDArray[Any]]) -> bytes
     arrays
         Its C-contiguous arrays by name; none for a sample that could not be made.
     """
-    hasher = xxh3_128(row.tobytes())
-    for name in sorted(arrays):
-        array = arrays[name]
-        hasher.update(_heading(name, array.dtype, array.shape))
-        hasher.update(array.data)
-    return hasher.digest()
+    named = sorted(arrays.items())
+    return _digest(row.tobytes(), [(_heading(n, a.dtype, a.shape), a) for n, a in named])
+
+
+def sample_digests(
+    rows: npt.NDArray[np.void], arrays: Mapping[str, npt.NDArray[Any]]
+) -> Iterator[bytes]:
+    """Yield the digests of samples: their (n,) rows, and (n, …) arrays of all of them by name."""
+    named = [(_heading(n, a.dtype, a.shape[1:]), a) for n, a in sorted(arrays.items())]
+    data, step = rows.tobytes(), rows.itemsize
+    for i in range(len(rows)):
+        yield _digest(data[i * step : (i + 1) * step], [(heading, a[i]) for heading, a in named])
 
 
 def combined(digests: Iterable[bytes]) -> bytes:
@@ -43,3 +49,11 @@ def combined(digests: Iterable[bytes]) -> bytes:
 @cache
 def _heading(name: str, dtype: np.dtype[Any], shape: tuple[int, ...]) -> bytes:
     return f"{name} {dtype.name} {shape}".encode()
+
+
+def _digest(row: bytes, arrays: Iterable[tuple[bytes, npt.NDArray[Any]]]) -> bytes:
+    hasher = xxh3_128(row)
+    for heading, array in arrays:
+        hasher.update(heading)
+        hasher.update(array.data)
+    return hasher.digest()

@@ -49,7 +49,7 @@ def shuffle(values: Bytes, out: Bytes, itemsize: int, block: int) -> None:
     _check(values, itemsize, block)
     values = values.view()
     values.flags.writeable = False  # numba compiles anew for a read-only array
-    turn = _shuffle_bytes if itemsize == 1 else _shuffle_words
+    turn = turn_bytes if itemsize == 1 else turn_words
     turn(values, out.view(np.uint64), block)
 
 
@@ -75,7 +75,8 @@ def _check(data: Bytes, itemsize: int, block: int) -> None:
 
 
 @kernel
-def _shuffle_bytes(values, out, block):
+def turn_bytes(values, out, block):
+    """:func:`shuffle` for numbers of one byte; ``out`` is its memory as uint64."""
     tile = np.empty(8 * _TILE, np.uint64)
     for start in range(0, len(values), block):
         words = min(block, len(values) - start) >> 6
@@ -87,7 +88,8 @@ def _shuffle_bytes(values, out, block):
 
 
 @kernel
-def _shuffle_words(values, out, block):
+def turn_words(values, out, block):
+    """:func:`shuffle` for numbers of two bytes; ``out`` is its memory as uint64."""
     tile = np.empty(8 * _TILE, np.uint64)
     for start in range(0, len(values), block):
         words = min(block, len(values) - start) >> 7

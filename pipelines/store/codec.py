@@ -5,6 +5,7 @@ chunks, then an index of (offset, length) pairs with a CRC-32C of its own. Nothi
 disk.
 """
 
+import struct
 from collections.abc import Callable
 from typing import Any
 
@@ -12,40 +13,65 @@ import google_crc32c
 import numpy as np
 import numpy.typing as npt
 
-from pipelines.store.compression import HEADER, STORED, compress, decompress, number
+from noisegen.kernels.frames import HEADER, STORED
+from pipelines.store.compression import compress, decompress, number
 from pipelines.store.layout import ArraySpec
 
 ABSENT = 2**64 - 1
 """Offset and length of a chunk that a shard does not hold."""
 
 CRC_BYTES = 4
+_CRC = struct.Struct("<I")
 _HEAD = 1024  # enough for the places of 252 blocks, which are of 64 kB as a rule
 
 Part = bytes | memoryview
 Read = Callable[[int, int], Part]
 
 
-def encode_chunk(spec: ArraySpec, chunk: npt.NDArray[Any]) -> tuple[Part, ...]:
-    """Return the encoded body of `chunk` in parts, and its checksum: to be stored one by one.
+def encode_chunks(
+    spec: ArraySpec, chunks: npt.NDArray[Any], out: npt.NDArray[np.uint8]
+) -> list[int]:
+    """Write encoded chunks, one after the other, and return their lengths.
 
     Parameters
     ----------
-    chunk
-        C-contiguous, of the type on disk, exactly one chunk of values.
+    chunks
+        (n, …) C-contiguous, of the type on disk: n chunks of values.
+    out
+        At least n times :func:`encoded_bytes`, written.
 
     Raises
     ------
     ValueError
-        If `chunk` is anything else.
+        If ``chunks`` are anything else.
     """
-    if chunk.dtype != spec.stored or chunk.nbytes != spec.chunk_bytes:
+    size, count = spec.chunk_bytes, len(chunks)
+    if chunks.dtype != spec.stored or chunks.nbytes != count * size:
         raise ValueError(
-            f"{spec.name}: a chunk is {spec.chunk} {spec.dtype}, not {chunk.shape} {chunk.dtype}"
+            f"{spec.name}: a chunk is {spec.chunk} {spec.dtype}, not {chunks.shape[1:]} "
+            f"{chunks.dtype}"
         )
-    if not chunk.flags.c_contiguous:
-        raise ValueError(f"{spec.name}: a chunk must be C-contiguous")
-    body = compress(chunk) if spec.compressed else (chunk.tobytes(),)
-    return *body, _crc(*body)
+    if not chunks.flags.c_contiguous:
+        raise ValueError(f"{spec.name}: chunks must be C-contiguous")
+    if spec.compressed:
+        lengths = compress(chunks, out, CRC_BYTES)
+    else:
+        lengths = [size] * count
+        rows = out[: count * (size + CRC_BYTES)].reshape(count, -1)
+        rows[:, :size] = chunks.reshape(count, -1).view(np.uint8)
+    written, memory = out.view(), out.data
+    written.flags.writeable = False  # the checksum takes nothing else without a copy
+    place = 0
+    for length in lengths:
+        end = place + length
+        _CRC.pack_into(memory, end, google_crc32c.extend(0, written[place:end]))
+        place = end + CRC_BYTES
+    return [length + CRC_BYTES for length in lengths]
+
+
+def encoded_bytes(spec: ArraySpec) -> int:
+    """Return the most bytes that a chunk takes when it is encoded."""
+    return spec.chunk_bytes + HEADER + CRC_BYTES
 
 
 def decode_chunk(spec: ArraySpec, data: bytes, out: npt.NDArray[Any]) -> None:
@@ -185,12 +211,9 @@ def _decoded(frame: Part, size: int) -> npt.NDArray[np.uint8]:
     return out
 
 
-def _crc(*parts: Part) -> bytes:
-    value = 0
-    for part in parts:
-        # Through NumPy: the checksum takes a read-only array without a copy, but not a memoryview.
-        value = google_crc32c.extend(value, np.frombuffer(part, np.uint8))
-    return int(value).to_bytes(CRC_BYTES, "little")
+def _crc(data: Part) -> bytes:
+    # Through NumPy: the checksum takes a read-only array without a copy, but not a memoryview.
+    return _CRC.pack(google_crc32c.extend(0, np.frombuffer(data, np.uint8)))
 
 
 def _check(data: bytes) -> None:

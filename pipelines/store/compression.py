@@ -3,6 +3,7 @@
 The frames are byte for byte those of blosc with its own bit shuffle. Where a chunk fits, its planes
 are made by :mod:`noisegen.kernels.bitshuffle`, and blosc is told of numbers that are not shuffled:
 a frame tells of that in one bit of its header. That saves 40 % of the time to encode and to decode.
+:mod:`noisegen.kernels.frames` does so for many chunks in one call.
 """
 
 import threading
@@ -13,32 +14,52 @@ import numpy as np
 import numpy.typing as npt
 from numcodecs import blosc
 
-from noisegen.kernels import bitshuffle
+from noisegen.kernels import bitshuffle, frames
+from noisegen.kernels.frames import HEADER, SHUFFLED, STORED
 
-HEADER = 16
-STORED = 2
-"""Flag of a frame whose bytes are as they were."""
-
-_SHUFFLED = 4  # flag of a frame of bit planes
-_TURNED = 1 | STORED | _SHUFFLED  # flags that tell what was done to the numbers
+_TURNED = 1 | STORED | SHUFFLED  # flags that tell what was done to the numbers
 _OWN = threading.local()
 
 Frame = bytes | memoryview
 
 
-def compress(chunk: npt.NDArray[Any]) -> tuple[Frame, ...]:
-    """Return the frame of a C-contiguous chunk in parts, to be stored one after the other."""
+def compress(chunks: npt.NDArray[Any], out: npt.NDArray[np.uint8], gap: int) -> list[int]:
+    """Write the frames of chunks and return their lengths.
+
+    Parameters
+    ----------
+    chunks
+        (n, …) C-contiguous.
+    out
+        Room for n frames, each of a chunk's bytes and :data:`HEADER`, and their gaps; written.
+    gap
+        Bytes that are left as they are after each frame.
+    """
+    itemsize = chunks.dtype.itemsize
+    size = chunks[0].nbytes
+    function, block = frames.compressor(), _block(size, itemsize)
+    fits = bitshuffle.fits(size, itemsize, block)
+    if function and fits:
+        values = chunks.reshape(len(chunks), -1).view(np.uint8)
+        return frames.compress(function, values, itemsize, block, _scratch(size), out, gap)
     _stay_on_this_thread()
-    size, itemsize = chunk.nbytes, chunk.dtype.itemsize
-    block = _block(size, itemsize)
-    if not bitshuffle.fits(size, itemsize, block):
-        return (blosc.compress(chunk, b"lz4", 1, blosc.BITSHUFFLE),)
-    planes = _scratch(size)
-    bitshuffle.shuffle(chunk.reshape(-1).view(np.uint8), planes, itemsize, block)
-    frame: bytes = blosc.compress(planes.view(f"u{itemsize}"), b"lz4", 1, blosc.NOSHUFFLE)
-    head = frame[:2] + bytes((frame[2] | _SHUFFLED,)) + frame[3:HEADER]
-    # What lz4 cannot shrink is stored as it was, not as planes.
-    return head, chunk.tobytes() if frame[2] & STORED else memoryview(frame)[HEADER:]
+    place, lengths = 0, []
+    for chunk in chunks:
+        frame = _frame(chunk, block) if fits else blosc.compress(chunk, b"lz4", 1, blosc.BITSHUFFLE)
+        out[place : place + len(frame)] = np.frombuffer(frame, np.uint8)
+        lengths.append(len(frame))
+        place += len(frame) + gap
+    return lengths
+
+
+def _frame(chunk: npt.NDArray[Any], block: int) -> bytes:
+    """Return the frame of a chunk whose planes are made here: :func:`frames.compress`, slower."""
+    values, planes = chunk.reshape(-1).view(np.uint8), _scratch(chunk.nbytes)
+    bitshuffle.shuffle(values, planes, chunk.itemsize, block)
+    frame: bytes = blosc.compress(planes.view(f"u{chunk.itemsize}"), b"lz4", 1, blosc.NOSHUFFLE)
+    stored = frame[2] & STORED
+    head = frame[:2] + bytes((frame[2] | SHUFFLED,)) + frame[3:HEADER]
+    return head + (values.tobytes() if stored else frame[HEADER:])
 
 
 def decompress(frame: Frame, out: npt.NDArray[Any]) -> None:
@@ -52,11 +73,11 @@ def decompress(frame: Frame, out: npt.NDArray[Any]) -> None:
     _stay_on_this_thread()
     flags, itemsize, block = frame[2], frame[3], number(frame, 8)
     try:
-        if flags & _TURNED != _SHUFFLED or not bitshuffle.fits(out.nbytes, itemsize, block):
+        if flags & _TURNED != SHUFFLED or not bitshuffle.fits(out.nbytes, itemsize, block):
             blosc.decompress(frame, out)
             return
         planes, plain = _scratch(out.nbytes), bytearray(frame)
-        plain[2] ^= _SHUFFLED
+        plain[2] ^= SHUFFLED
         blosc.decompress(plain, planes)
     except RuntimeError as error:
         raise ValueError(str(error)) from error

@@ -35,7 +35,7 @@ class ObjectWriter(Protocol):
     """One object being written, piece by piece; it appears whole or not at all."""
 
     def append(self, parts: Sequence[bytes | memoryview]) -> None:
-        """Add `parts`, one after the other."""
+        """Add `parts`, one after the other; their memory may then be reused."""
 
     def commit(self, *, durable: bool = False) -> None:
         """Let the object appear.
@@ -303,10 +303,10 @@ class _RemoteWriter:
 
     def __init__(self, storage: RemoteStorage, key: str) -> None:
         self._storage, self._key = storage, key
-        self._parts: list[bytes | memoryview] = []
+        self._parts: list[bytes] = []
 
     def append(self, parts: Sequence[bytes | memoryview]) -> None:
-        self._parts += parts
+        self._parts += map(bytes, parts)
 
     def commit(self, *, durable: bool = False) -> None:
         self._storage._put(self._key, b"".join(self._parts))

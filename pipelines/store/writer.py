@@ -8,7 +8,7 @@ from typing import Any, Self
 import numpy as np
 import numpy.typing as npt
 
-from pipelines.store.codec import ABSENT, Part, encode_chunk, encode_index
+from pipelines.store.codec import ABSENT, encode_chunks, encode_index, encoded_bytes
 from pipelines.store.layout import ArraySpec
 from pipelines.store.storage import ObjectWriter, Storage
 
@@ -43,10 +43,11 @@ class ShardBuilder:
             raise ValueError(f"{spec.name} has no shards; use write_chunk")
         self._storage, self._spec, self._index = storage, spec, index
         self._chunks = -(-len(spec.rows_of(index)) // spec.chunk[0])
-        self._entries = np.full((spec.slots, 2), ABSENT, np.uint64)
+        self._entries: list[tuple[int, int]] = []
         self._writer: ObjectWriter | None = None
-        self._waiting: list[Part] = []
-        self._added = self._bytes = self._written = 0
+        self._most = encoded_bytes(spec)
+        self._waiting = np.empty(max(TOGETHER, self._most), np.uint8)
+        self._written = self._filled = 0
 
     def __enter__(self) -> Self:
         return self
@@ -68,20 +69,20 @@ class ShardBuilder:
         ValueError
             If they are not such chunks, or more than the shard still takes.
         """
-        if self._added + len(chunks) > self._chunks:
+        if len(self._entries) + len(chunks) > self._chunks:
             raise ValueError(
-                f"{self._spec.name}: shard {self._index} takes {self._chunks - self._added} more "
-                f"chunks, not {len(chunks)}"
+                f"{self._spec.name}: shard {self._index} takes "
+                f"{self._chunks - len(self._entries)} more chunks, not {len(chunks)}"
             )
-        for chunk in chunks:
-            encoded = encode_chunk(self._spec, chunk)
-            length = sum(map(len, encoded))
-            self._entries[self._added] = self._bytes, length
-            self._waiting += encoded
-            self._added += 1
-            self._bytes += length
-            if self._bytes - self._written >= TOGETHER:
+        while len(chunks):
+            if len(self._waiting) - self._filled < self._most:
                 self._write()
+            free = self._waiting[self._filled :]
+            count = len(free) // self._most
+            for length in encode_chunks(self._spec, chunks[:count], free):
+                self._entries.append((self._written + self._filled, length))
+                self._filled += length
+            chunks = chunks[count:]
 
     def finish(self, *, durable: bool = False) -> int:
         """Write the shard and return its size in bytes.
@@ -93,21 +94,24 @@ class ShardBuilder:
         StorageError
             If it cannot be written; nothing is left behind then.
         """
-        if self._added != self._chunks:
+        if len(self._entries) != self._chunks:
             raise ValueError(
-                f"{self._spec.name}: shard {self._index} has {self._added} of {self._chunks} chunks"
+                f"{self._spec.name}: shard {self._index} has {len(self._entries)} of "
+                f"{self._chunks} chunks"
             )
-        index = encode_index(self._entries)
-        self._waiting.append(index)
-        self._write().commit(durable=durable)
-        return self._bytes + len(index)
+        entries = np.full((self._spec.slots, 2), ABSENT, np.uint64)
+        entries[: self._chunks] = self._entries
+        index = encode_index(entries)
+        self._write(index).commit(durable=durable)
+        return self._written + len(index)
 
-    def _write(self) -> ObjectWriter:
-        """Write the chunks that wait, and return the shard's object."""
+    def _write(self, *more: bytes) -> ObjectWriter:
+        """Write the chunks that wait, and what follows them, and return the shard's object."""
         if self._writer is None:
             self._writer = self._storage.writer(self._spec.key(self._index))
-        self._writer.append(self._waiting)
-        self._waiting, self._written = [], self._bytes
+        self._writer.append([self._waiting[: self._filled].data, *more])
+        self._written += self._filled
+        self._filled = 0
         return self._writer
 
 
@@ -156,9 +160,10 @@ def write_chunk(
     if spec.shard is not None:
         raise ValueError(f"{spec.name} has shards; use write_shard")
     _require_rows(spec, index, block)
-    parts = encode_chunk(spec, _whole_chunk(spec, block))
-    storage.write(spec.key(index), parts, durable=durable)
-    return sum(map(len, parts))
+    encoded = np.empty(encoded_bytes(spec), np.uint8)
+    (length,) = encode_chunks(spec, _whole_chunk(spec, block)[None], encoded)
+    storage.write(spec.key(index), [encoded[:length].data], durable=durable)
+    return length
 
 
 def _require_rows(spec: ArraySpec, index: int, block: npt.NDArray[Any]) -> None:
