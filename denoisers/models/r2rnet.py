@@ -36,6 +36,16 @@ class R2RNetOptions(Options):
         description="Below 0, of the activation before the sigmoid of reflectance and "
         "illumination, which get below 0.5 a hundred times as slowly with the published 0.01.",
     )
+    residual: bool = Field(
+        False,
+        description="Each network adds to a first guess and begins there: a smooth illumination "
+        "with the reflectance that gives the picture by it, no noise, no more light.",
+    )
+    smoothness: Annotated[float, Field(ge=0)] = Field(
+        0.0,
+        description="Weight, in the loss of decom, of the illumination's steps where the "
+        "reflectance has none; published: 0, RetinexNet has 0.1.",
+    )
 
 
 class Steps(NamedTuple):
@@ -61,7 +71,7 @@ class R2RNet(Denoiser):
 
     Parameters
     ----------
-    width, batch_transform, slope
+    width, batch_transform, slope, residual, smoothness
         As in :class:`R2RNetOptions`.
     """
 
@@ -71,12 +81,18 @@ class R2RNet(Denoiser):
     """The illumination goes that part of the way from the dark picture's to the new one."""
 
     def __init__(
-        self, width: int = 64, batch_transform: bool = False, slope: float = SLOPE
+        self,
+        width: int = 64,
+        batch_transform: bool = False,
+        slope: float = SLOPE,
+        residual: bool = False,
+        smoothness: float = 0.0,
     ) -> None:
         super().__init__()
-        self.DecomNet = Decom(width, slope)
-        self.DenoiseNet = Denoise(width)
-        self.RelightNet = Relight(width, batch_transform)
+        self.DecomNet = Decom(width, slope, residual)
+        self.DenoiseNet = Denoise(width, residual)
+        self.RelightNet = Relight(width, batch_transform, residual)
+        self.smoothness = smoothness
         self.phase = PHASES[-1]
 
     def begin(self, phase: str) -> None:
@@ -139,7 +155,12 @@ def loss(network: R2RNet, steps: Steps, batch: Mapping[str, Tensor]) -> Tensor:
         high: Parts = network.DecomNet(bright)
         perceived = losses.perceptual(seen, parts.product, dark)
         perceived = perceived + losses.perceptual(seen, high.product, bright)
-        return losses.decomposition(parts, high, dark, bright) + losses.PERCEPTUAL * perceived
+        total = losses.decomposition(parts, high, dark, bright) + losses.PERCEPTUAL * perceived
+        if network.smoothness:
+            rough = losses.smoothness(parts.illumination, parts.reflectance)
+            rough = rough + losses.smoothness(high.illumination, high.reflectance)
+            total = total + network.smoothness * rough
+        return total
     if relit is None:
         made, target = denoised, network.DecomNet(bright).reflectance
     else:

@@ -4,7 +4,7 @@ import torch
 from torch import Tensor, nn
 
 from denoisers.r2rnet.body import Body
-from denoisers.r2rnet.layers import Replicate, leaky
+from denoisers.r2rnet.layers import Replicate, draw, idle, leaky
 
 
 class Denoise(Body):
@@ -14,15 +14,21 @@ class Denoise(Body):
     ----------
     width
         Channels of the features; published: 64.
+    residual
+        What the last convolution gives is added to the reflectance.
     """
 
-    def __init__(self, width: int = 64) -> None:
+    def __init__(self, width: int = 64, residual: bool = False) -> None:
         super().__init__("Denoise", width)
+        self.residual = residual
         for level in range(3):
             deconv = nn.ConvTranspose2d(2 * width, width, 2, 2)
             self.add_module(f"Denoise_deconv{level}", deconv)
         self.Denoiseout0 = Replicate(2 * width, width)
         self.Denoiseout1 = Replicate(width, 3, 1)
+        if residual:
+            draw(self)
+            idle(self.Denoiseout1)
 
     def up(self, level: int, x: Tensor) -> Tensor:
         """Return (N, width, 2H, 2W) for (N, 2 width, H, W)."""
@@ -39,4 +45,5 @@ class Denoise(Body):
             (N, 3, H, W).
         """
         first, (_, _, u2) = self.features(torch.cat((reflectance, illumination), 1))
-        return leaky(self.Denoiseout1(leaky(self.Denoiseout0(torch.cat((first, u2), 1)))))
+        out: Tensor = self.Denoiseout1(leaky(self.Denoiseout0(torch.cat((first, u2), 1))))
+        return reflectance + out if self.residual else leaky(out)

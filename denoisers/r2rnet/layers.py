@@ -39,6 +39,32 @@ def leaky(x: Tensor) -> Tensor:
     return leaky_relu_(x, SLOPE)
 
 
+def draw(*parts: nn.Module) -> None:
+    """Draw the weights of convolutions so that a signal neither dies out nor grows; biases are 0.
+
+    Torch's own draw takes 5/6 of its power in each layer with an activation, all but nothing of a
+    picture comes through these networks, and they learn that last.
+
+    References
+    ----------
+    K. He et al., "Delving Deep into Rectifiers", ICCV 2015, eq. 15.
+    """
+    for layer in (module for part in parts for module in part.modules()):
+        if isinstance(layer, nn.Conv2d | nn.ConvTranspose2d):
+            taps = layer.weight[0, 0].numel()
+            if isinstance(layer, nn.ConvTranspose2d):  # each output sees every stride-th tap
+                taps //= layer.stride[0] * layer.stride[1]
+            gain = nn.init.calculate_gain("leaky_relu", SLOPE)
+            nn.init.normal_(layer.weight, std=gain / (layer.in_channels * taps) ** 0.5)
+            nn.init.zeros_(layer.get_parameter("bias"))
+
+
+def idle(layer: nn.Conv2d) -> None:
+    """Let a layer give nothing until it has learned something."""
+    nn.init.zeros_(layer.weight)
+    nn.init.zeros_(layer.get_parameter("bias"))
+
+
 class ComplexConv(nn.Module):
     """Convolution of complex numbers; real parts are the first half of the channels.
 

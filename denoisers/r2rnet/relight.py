@@ -4,9 +4,19 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import avg_pool2d, interpolate, relu
 
+from denoisers.layers.precision import exact_dtype
 from denoisers.layers.winograd import Convolution
 from denoisers.r2rnet.body import Body
-from denoisers.r2rnet.layers import SLOPE, ComplexBlock, ComplexConv, Replicate, Transform, leaky
+from denoisers.r2rnet.layers import (
+    SLOPE,
+    ComplexBlock,
+    ComplexConv,
+    Replicate,
+    Transform,
+    draw,
+    idle,
+    leaky,
+)
 
 
 class Contrast(Body):
@@ -121,16 +131,24 @@ class Relight(nn.Module):
         Channels of the features; published: 64.
     batch
         As in :class:`denoisers.r2rnet.layers.Transform`.
+    residual
+        What the last convolution gives is the logarithm of a factor on the illumination.
     """
 
-    def __init__(self, width: int = 64, batch: bool = False) -> None:
+    def __init__(self, width: int = 64, batch: bool = False, residual: bool = False) -> None:
         super().__init__()
-        self.EnhanceModule0 = Detail(width, Transform(batch))
+        self.residual = residual
+        self.EnhanceModule0 = detail = Detail(width, Transform(batch))
         self.EnhanceModule1 = Contrast(width)
         self.conv0 = Replicate(2 * width, width)
         self.conv1 = Replicate(width, 1, 1)
         # The last ReLU has a gradient from the beginning on.
         nn.init.constant_(self.conv1.get_parameter("bias"), 0.5)
+        if residual:
+            # Blocks with a path beside them keep torch's draw: by the other they would add up.
+            draw(detail.conv0, detail.conv1, detail.down_sampling, detail.conv2, detail.conv3)
+            draw(self.EnhanceModule1, self.conv0)
+            idle(self.conv1)
 
     def forward(self, illumination: Tensor, reflectance: Tensor) -> Tensor:
         """Return the new illumination, (N, 1, H, W), 0 or more without an upper bound.
@@ -144,4 +162,7 @@ class Relight(nn.Module):
         """
         x = torch.cat((illumination, reflectance), 1)
         seen = torch.cat((self.EnhanceModule0(x), self.EnhanceModule1(x)), 1)
-        return relu(self.conv1(leaky(self.conv0(seen))))
+        out = self.conv1(leaky(self.conv0(seen)))
+        if self.residual:
+            return illumination * out.to(exact_dtype(out)).exp()
+        return relu(out)
