@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from denoisers.layers.precision import exact_dtype, without_autocast
 from denoisers.layers.threads import divide
 
 LEAST = 48
@@ -23,7 +24,11 @@ SQUARES = 128
 
 
 class Convolution(nn.Conv2d):
-    """torch's layer, run by Winograd's way where that is the same and pays."""
+    """torch's layer, run by Winograd's way where that is the same and pays.
+
+    On a CPU dilated taps are in float32 at least: in bfloat16 the gradient of 20, 24, 28, 36, …
+    channels is made of memory that nothing was written to (torch 2.11, oneDNN).
+    """
 
     def forward(self, x: Tensor) -> Tensor:
         """Return the convolution of (N, C, H, W)."""
@@ -32,6 +37,9 @@ class Convolution(nn.Conv2d):
         repeat = self.padding_mode == "replicate"
         if same and (repeat or self.padding_mode == "zeros") and pays(x, self.weight):
             return by_squares(x, self.weight, self.bias, repeat)
+        if max(self.dilation) > 1 and x.device.type == "cpu":
+            with without_autocast(x):
+                return super().forward(x.to(exact_dtype(x)))
         return super().forward(x)
 
 

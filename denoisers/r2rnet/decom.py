@@ -42,7 +42,7 @@ def guess(picture: Tensor) -> Parts:
     """Return a smooth illumination, and the reflectance that gives the picture by it.
 
     The illumination is the mean, over a window, of the highest value in the window about each
-    pixel: no pixel is above it. But for black and white, which are moved by :data:`LEAST`, the
+    pixel: no pixel is above it. Both keep :data:`LEAST` from 0 and 1; but for black and white the
     product is the picture.
 
     Parameters

@@ -100,8 +100,8 @@ class Detail(nn.Module):
     def __init__(self, width: int, transform: Transform) -> None:
         super().__init__()
         self.transform = transform
-        self.conv0 = nn.Conv2d(4, width, 3, padding=2, dilation=2)
-        self.conv1 = nn.Conv2d(width, width, 3, padding=2, dilation=2)
+        self.conv0 = Convolution(4, width, 3, padding=2, dilation=2)
+        self.conv1 = Convolution(width, width, 3, padding=2, dilation=2)
         self.feature_block0 = FeatureBlock(width, transform)
         self.down_sampling = nn.Conv2d(width, width, 2, 2)
         self.fft_processing = Spectral(width)
@@ -162,7 +162,7 @@ class Relight(nn.Module):
         """
         x = torch.cat((illumination, reflectance), 1)
         seen = torch.cat((self.EnhanceModule0(x), self.EnhanceModule1(x)), 1)
-        out = self.conv1(leaky(self.conv0(seen)))
+        out: Tensor = self.conv1(leaky(self.conv0(seen)))
         if self.residual:
             return illumination * out.to(exact_dtype(out)).exp()
         return relu(out)

@@ -4,12 +4,14 @@ import pytest
 import torch
 
 import denoisers
-from denoisers import published
+from denoisers import presets, published
 from denoisers.complexity import macs, outline, parameters
 from denoisers.layers import strips
 from denoisers.layers.strips import in_strips
-from denoisers.models.r2rnet import R2RNet
-from denoisers.r2rnet.layers import ComplexConv, Transform
+from denoisers.models.r2rnet import PHASES, R2RNet, loss
+from denoisers.r2rnet import losses
+from denoisers.r2rnet.decom import LEAST, REACH, guess
+from denoisers.r2rnet.layers import ComplexConv, Replicate, Transform, draw, leaky
 from noisegen.errors import InputError, MissingDataError, WeightsError
 
 PAGE = denoisers.entry("r2rnet")
@@ -67,6 +69,106 @@ def test_the_slope_below_one_half_is_the_published_one_unless_said_otherwise():
     assert 0.2 < (x < 0).float().mean() < 0.8, "both sides are there"
     torch.testing.assert_close(y, torch.where(x < 0, 0.01 * x, x), rtol=1e-3, atol=2e-6)
     assert PAGE.check({}) == PAGE.check({"slope": 0.01})
+
+
+def test_the_first_guess_is_smooth_and_its_product_the_picture():
+    picture = pictures(2, 80, 96) ** 3
+    picture[0, :, :40] = 0  # black
+    parts = guess(picture)
+    assert (parts.product - picture).abs().max() <= 2 * LEAST
+    assert (parts.illumination >= picture.amax(1, keepdim=True).clamp(LEAST, 1 - LEAST)).all()
+    # The mean over a window of values in [0, 1] loses one row and wins another; none at the rim.
+    inner = parts.illumination[..., REACH:-REACH, REACH:-REACH]
+    for axis in (2, 3):
+        assert inner.diff(dim=axis).abs().max() <= 1 / (2 * REACH + 1) + 1e-6
+
+
+@pytest.mark.parametrize("slope", [0.01, 1.0])
+def test_residual_networks_begin_with_the_picture_itself(slope):
+    net, batch = small(residual=True, slope=slope), pictures()
+    with torch.no_grad():
+        bright, reflectance, illumination, denoised, relit = net.with_maps(batch)
+    torch.testing.assert_close((reflectance, illumination), tuple(guess(batch)))
+    assert torch.equal(denoised, reflectance)
+    assert torch.equal(relit, illumination)
+    torch.testing.assert_close(bright, batch, rtol=0, atol=2 * LEAST)
+
+
+@pytest.mark.parametrize("phase", PHASES)
+def test_residual_networks_learn_from_the_first_step_on(phase):
+    net = small(residual=True, slope=1.0, smoothness=0.1).train()
+    batch = {"noisy": pictures(2, 32, 32) * 0.2, "clean": pictures(2, 32, 32, seed=2)}
+    net.begin(phase)
+    optimiser = torch.optim.SGD(net.parameters(), lr=0.01)
+    came = []
+    for _ in range(3):
+        value = loss(net, net(batch["noisy"]), batch).mean()
+        optimiser.zero_grad()
+        value.backward()
+        optimiser.step()
+        came.append(value.item())
+    if phase != "decom":  # the first guess gives the picture itself, and its loss is a kink there
+        assert came[2] < came[0]
+    part = (net.DecomNet.conv0, net.DenoiseNet.Denoise_conv0_1, net.RelightNet.conv0)
+    assert part[PHASES.index(phase)].weight.grad.abs().max() > 0, "the gradient comes through"
+
+
+def test_a_signal_neither_dies_out_nor_grows_through_drawn_layers():
+    def power(drawn):
+        torch.manual_seed(3)
+        layers = [Replicate(128, 128) for _ in range(10)]
+        if drawn:
+            draw(*layers)
+        x = torch.randn(1, 128, 12, 12)
+        with torch.no_grad():
+            for layer in layers:
+                x = leaky(layer(x))
+        return float(x.square().mean())
+
+    # The mean square of 128 channels varies by sqrt(5 / 128) in a layer, by e^0.62 in ten: four of
+    # those. Torch's draw leaves a sixth in each layer, and what its biases add.
+    assert 1 / 12 < power(True) < 12
+    assert power(False) < 1e-2
+    layer = torch.nn.ConvTranspose2d(256, 256, 2, 2)
+    draw(layer)
+    with torch.no_grad():
+        out = layer(torch.randn(1, 256, 16, 16))
+    # A rectifier keeps half of the power; (1 + 0.01^2) / 2 of it is less than the bound. 256
+    # channels: 4 x sqrt(2 / 256) = 0.35.
+    assert float(out.square().mean()) == pytest.approx(2, rel=0.35)
+
+
+def test_smoothness_is_a_part_of_decoms_loss_by_its_weight():
+    batch = {"noisy": pictures() * 0.2, "clean": pictures(seed=2)}
+    plain, smooth = small().train(), small(smoothness=0.5).train()
+    low, high = plain.DecomNet(batch["noisy"]), plain.DecomNet(batch["clean"])
+    rough = sum(losses.smoothness(p.illumination, p.reflectance) for p in (low, high))
+    assert rough.min() > 0
+    for phase in PHASES:
+        plain.begin(phase), smooth.begin(phase)
+        values = [loss(net, net(batch["noisy"]), batch) for net in (plain, smooth)]
+        more = 0.5 * rough if phase == "decom" else torch.zeros(2)
+        torch.testing.assert_close(values[1] - values[0], more, rtol=1e-4, atol=1e-6)
+
+
+def test_the_published_recipe_has_none_of_it():
+    assert "options" not in presets.read("r2rnet")
+    assert PAGE.check({}) == PAGE.check({"residual": False, "smoothness": 0.0})
+    assert presets.read("r2rnet-small")["options"]["residual"] is True
+
+
+def test_dilated_convolutions_are_exact_under_autocast_on_a_cpu():
+    layer, x = Replicate(24, 24, dilation=2), torch.randn(2, 24, 24, 24)
+    layer.weight.data = layer.weight.data.contiguous(memory_format=torch.channels_last)
+    found = []
+    for low in (False, True):
+        layer.zero_grad()
+        with torch.autocast("cpu", torch.bfloat16, enabled=low):
+            out = layer(x)
+        assert out.dtype == torch.float32
+        out.square().mean().backward()
+        found.append(layer.weight.grad.clone())
+    torch.testing.assert_close(found[1], found[0])
 
 
 def test_strips_are_the_whole(monkeypatch):
@@ -142,5 +244,5 @@ def test_weights_of_the_whole_with_the_loss_network_beside_it():
     state = {f"module.{name}": t for name, t in small().state_dict().items()}
     state["module.vgg.conv1_1.bias"] = torch.zeros(64)
     net, card = published.load(state)
-    assert card.options == {"width": 4, "batch_transform": False, "slope": 0.01}
+    assert card.options == PAGE.check({"width": 4}).model_dump()
     assert isinstance(net, R2RNet)
