@@ -17,7 +17,7 @@ from noisegen.isp.bulk import linear, unprocess
 from noisegen.isp.parameters import IspParameters
 from noisegen.kernels.dither import dither
 from noisegen.kernels.levels import bin2, requantise
-from noisegen.kernels.statistics import mosaic_statistics
+from noisegen.kernels.statistics import mosaic_statistics, of_sums
 from noisegen.kernels.tiles import cut
 from noisegen.raw import RawMetadata
 from noisegen.raw.metadata import UNKNOWN_GAINS
@@ -79,10 +79,20 @@ class Frame(ABC):
             tile[:] = self.tile(Window(y, x, patch, halo, self.height, self.width), tone)
         return out
 
+    def measured(
+        self, places: npt.NDArray[np.int64], tones: npt.NDArray[np.float64], patch: int, halo: int
+    ) -> tuple[npt.NDArray[Any], npt.NDArray[np.float64]]:
+        """Return n tiles, and (3, n) mean, texture and clipped share of the patches inside them."""
+        tiles = self.tiles(places, tones, patch, halo)
+        return tiles, self.statistics(tiles, halo)
+
     def statistics(self, tiles: npt.NDArray[Any], halo: int) -> npt.NDArray[np.float64]:
-        """Return (3, n) mean, texture and clipped share of the patches inside n tiles."""
-        black = cfa.by_position(self.levels.black, self.phase)
-        return mosaic_statistics(tiles, black, self.levels.white, margin=halo)
+        """Return what :meth:`measured` does of tiles."""
+        return mosaic_statistics(tiles, self._black, self.levels.white, margin=halo)
+
+    @property
+    def _black(self) -> npt.NDArray[np.float64]:
+        return cfa.by_position(self.levels.black, self.phase)
 
     @abstractmethod
     def thumbnail(self) -> npt.NDArray[np.float32]:
@@ -118,18 +128,16 @@ class MosaicFrame(Frame):
         own, black = (cfa.by_position(b, self.phase) for b in (raw.black_level, levels.black))
         return requantise(tile, own, raw.white_level, black, levels.white)
 
-    def tiles(
+    def measured(
         self, places: npt.NDArray[np.int64], tones: npt.NDArray[np.float64], patch: int, halo: int
-    ) -> npt.NDArray[np.uint16]:
-        """Return the requantised mosaics of several windows."""
+    ) -> tuple[npt.NDArray[np.uint16], npt.NDArray[np.float64]]:
+        """Return tiles, requantised, and their statistics."""
         raw, levels = self.raw, self.levels
         if raw.black_level != levels.black or raw.white_level != levels.white:
-            return super().tiles(places, tones, patch, halo)
-        tiles, greatest = cut(self.mosaic, places, patch + 2 * halo)
+            return super().measured(places, tones, patch, halo)
         # Codes above white are saturated; the noisy picture has none.
-        if greatest > levels.white:
-            np.minimum(tiles, np.uint16(levels.white), out=tiles)
-        return tiles
+        tiles, sums = cut(self.mosaic, places, patch + 2 * halo, levels.white, halo)
+        return tiles, of_sums(sums, (patch, patch), self._black, levels.white)
 
     def thumbnail(self) -> npt.NDArray[np.float32]:
         """Return one of its green planes, shrunk."""

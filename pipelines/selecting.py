@@ -74,7 +74,7 @@ def stratified(
         y, x = chunk.reshape(-1, 2).T
         where = places(y, x, edge, 0, picture.height, picture.width)
         alphas = np.repeat(tones[part], rules.candidates)
-        found = picture.statistics(picture.tiles(where, alphas, edge, 0), 0)
+        _, found = picture.measured(where, alphas, edge, 0)
         best, good = choose(found.reshape(3, *chunk.shape[:2]), targets, rules)
         corners[part] = chunk[np.arange(len(chunk)), best]
         kept[part] = good

@@ -118,8 +118,7 @@ def _batch(
     core, halo = developer.core, developer.halo
     first = rows[:, 0]
     where = places(first["y"], first["x"], core, halo, picture.height, picture.width)
-    tiles = picture.tiles(where, first["tone"], core, halo)
-    found = picture.statistics(tiles, halo)
+    tiles, found = picture.measured(where, first["tone"], core, halo)
     for name, values in zip(("mean", "texture", "clipped"), found, strict=True):
         rows[name] = values[:, None]
     if recipe.lazy:

@@ -10,6 +10,9 @@ u4, i4 = np.uint32, np.int32
 
 _BAND = 32768
 
+SUMS = 9
+"""Sums that are kept of a mosaic, see :func:`sums_of`."""
+
 
 def mosaic_statistics(
     mosaics: npt.NDArray[np.uint16], black: npt.NDArray[np.float64], white: float, margin: int = 0
@@ -33,9 +36,20 @@ def mosaic_statistics(
         Mean of x, from 0 at black to 1 at white; mean absolute difference of x between horizontal
         and vertical neighbours of one colour; share of pixels at or above white.
     """
-    height, width = (length - 2 * margin for length in mosaics.shape[1:])
-    sums = np.empty((len(mosaics), 9), np.int64)
-    _sums(mosaics, margin, i4(min(math.ceil(white), 65535)), sums)
+    found = np.empty((len(mosaics), SUMS), np.int64)
+    _sums(mosaics, margin, clipping_code(white), found)
+    height, width = mosaics.shape[1:]
+    return of_sums(found, (height - 2 * margin, width - 2 * margin), black, white)
+
+
+def of_sums(
+    sums: npt.NDArray[np.int64],
+    size: tuple[int, int],
+    black: npt.NDArray[np.float64],
+    white: float,
+) -> npt.NDArray[np.float64]:
+    """Return what :func:`mosaic_statistics` does, of the (N, :data:`SUMS`) sums of N mosaics."""
+    height, width = size
     pixels = np.outer([(height + 1) // 2, height // 2], [(width + 1) // 2, width // 2]).ravel()
     zero = black.ravel()
     scale = 1 / (white - zero)
@@ -45,21 +59,28 @@ def mosaic_statistics(
     return np.stack([mean, texture, sums[:, 8] / (height * width)])
 
 
+def clipping_code(white: float) -> np.int32:
+    """Return the lowest code that counts as clipped."""
+    return np.int32(min(math.ceil(white), 65535))
+
+
 @numba.njit(cache=True, nogil=True)
 def _sums(mosaics, margin, white, out):
-    """Write sums of levels and of steps at (even, even), (even, odd), (odd, even), (odd, odd)
-    rows and columns, and the number of pixels at or above white.
-    """
     width = mosaics.shape[2] - 2 * margin
     levels = np.empty(width, np.uint32)
     steps = np.empty(width, np.uint32)
     for i in range(len(mosaics)):
-        _sums_of(mosaics[i], margin, white, levels, steps, out[i])
+        sums_of(mosaics[i], margin, white, levels, steps, out[i])
 
 
 @numba.njit
-def _sums_of(mosaic, margin, white, levels, steps, out):
-    """Add up by column and row parity first: every loop is at unit stride, 32 bits wide."""
+def sums_of(mosaic, margin, white, levels, steps, out):
+    """Write sums of levels and of steps at (even, even), (even, odd), (odd, even), (odd, odd)
+    rows and columns, and the number of pixels at or above white.
+
+    ``levels`` and ``steps`` are (width,) uint32 scratch.
+    """
+    # Added up by column and row parity first: every loop is at unit stride, 32 bits wide.
     height, width = mosaic.shape[0] - 2 * margin, mosaic.shape[1] - 2 * margin
     columns = slice(margin, margin + width)
     out[:] = 0

@@ -10,6 +10,7 @@ import numpy.typing as npt
 from noisegen.kernels import border
 from noisegen.kernels.lanes import prefetch
 from noisegen.kernels.philox import called, kernel
+from noisegen.kernels.statistics import SUMS, clipping_code, sums_of
 
 _AHEAD = 16
 """Rows by which reading is announced: those of a tile lie apart, and no processor foresees them."""
@@ -19,8 +20,12 @@ _LINE = 32
 
 
 def cut(
-    frame: npt.NDArray[np.uint16], places: npt.NDArray[np.int64], size: int
-) -> tuple[npt.NDArray[np.uint16], int]:
+    frame: npt.NDArray[np.uint16],
+    places: npt.NDArray[np.int64],
+    size: int,
+    white: float,
+    margin: int,
+) -> tuple[npt.NDArray[np.uint16], npt.NDArray[np.int64]]:
     """Return tiles of a mosaic.
 
     Parameters
@@ -31,28 +36,37 @@ def cut(
         (N, 6) places of the tiles.
     size
         Height and width of a tile.
+    white
+        Where codes are cut: those above are saturated.
+    margin
+        As in :func:`noisegen.kernels.statistics.mosaic_statistics`.
 
     Returns
     -------
     (N, size, size) uint16
         Tiles; what lies outside of the frame is its reflection about the border pixel.
-    int
-        The greatest code in them.
+    (N, SUMS) int64
+        Their sums (:func:`noisegen.kernels.statistics.sums_of`), made of each tile while it is in
+        cache.
     """
     out = np.empty((len(places), size, size), np.uint16)
+    sums = np.empty((len(places), SUMS), np.int64)
     view = frame.view()
     view.flags.writeable = False  # numba compiles anew for a read-only array
-    return out, int(_cut(view, places, out))
+    _cut(view, places, out, np.uint16(white), clipping_code(white), margin, sums)
+    return out, sums
 
 
 @kernel
-def _cut(frame, places, out):
-    greatest = np.uint16(0)
+def _cut(frame, places, out, top, clipped, margin, sums):
+    levels = np.empty(out.shape[2] - 2 * margin, np.uint32)
+    steps = np.empty_like(levels)
     for i in range(len(out)):
         here, tile = places[i], out[i]
         after = places[min(i + 1, len(out) - 1)]
         first, start, height, width = here[0], here[1], here[2], here[3]
         y, x = here[4], here[5]
+        greatest = np.uint16(0)
         for k in range(height):
             if k + _AHEAD < height:
                 _announce(frame[y + k + _AHEAD, x : x + width])
@@ -64,8 +78,12 @@ def _cut(frame, places, out):
                 code = source[j]
                 target[j] = code
                 greatest = max(greatest, code)
+        if greatest > top:
+            for k in range(first, first + height):
+                for j in range(start, start + width):
+                    tile[k, j] = min(tile[k, j], top)
         reflect(tile, here)
-    return greatest
+        sums_of(tile, margin, clipped, levels, steps, sums[i])
 
 
 @called

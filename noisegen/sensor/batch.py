@@ -178,10 +178,8 @@ def add_noise_batch(
     low = levels.black + 0.5 if clips_at == "black" else np.zeros_like(levels.black)
     black, base = own.black + dn.floor / light, levels.black + dn.bias + dn.floor + 0.5
     by_plane = (black, light, dn.shot, dn.read, base, low)
-    place = _PLANES[phase].reshape(-1, 4)
-    terms = kernels.Terms(
-        *(np.take_along_axis(term, place, 1).reshape(-1, 2, 2) for term in by_plane)
-    )
+    place, each = _PLANES[phase].reshape(-1, 4), np.arange(len(phase))[:, None]
+    terms = kernels.Terms(*(term[each, place].reshape(-1, 2, 2) for term in by_plane))
     white, row = np.floor(levels.white).astype(np.float32), dn.row.astype(np.float32)
     batch = kernels.Batch(address.source, address.place, address.sample, address.draw, white, row)
     if bodies is None and model.shot != "poisson" and model.read != "tukey-lambda":

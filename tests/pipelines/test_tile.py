@@ -2,6 +2,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
+from noisegen.kernels.statistics import mosaic_statistics, of_sums
 from noisegen.kernels.tiles import cut
 from pipelines.tile import Window, places
 
@@ -47,8 +48,13 @@ def test_tiles_cut_together_are_those_cut_alone(window, count, seed):
     size, patch, halo = (window.height, window.width), window.patch, window.halo
     frame = rng.integers(0, 65536, size).astype(np.uint16)
     y, x = (2 * rng.integers(0, (length - patch) // 2 + 1, count) for length in size)
-    tiles, greatest = cut(frame, places(y, x, patch, halo, *size), patch + 2 * halo)
+    white = float(rng.choice([60000, 65535]))
+    where = places(y, x, patch, halo, *size)
+    tiles, sums = cut(frame, where, patch + 2 * halo, white, halo)
     corners = zip(y.tolist(), x.tolist(), strict=True)
-    alone = [Window(*corner, patch, halo, *size).cut(frame) for corner in corners]
-    np.testing.assert_array_equal(tiles, alone)
-    assert greatest == np.max(alone)
+    alone = np.stack([Window(*corner, patch, halo, *size).cut(frame) for corner in corners])
+    np.testing.assert_array_equal(tiles, np.minimum(alone, white))
+    black = rng.uniform(0, 100, (2, 2))
+    np.testing.assert_array_equal(
+        of_sums(sums, (patch, patch), black, white), mosaic_statistics(tiles, black, white, halo)
+    )
