@@ -252,11 +252,11 @@ def gaussian_row(source, target, zs, z, n, a, white, offset, dual):
 @called
 def extremes(row, n):
     """Return the least and the greatest of a row."""
-    low = high = number(row[0])
+    low = high = row[0]
     for i in range(n):
-        value = number(row[i])
+        value = row[i]
         low, high = min(low, value), max(high, value)
-    return low, high
+    return number(low), number(high)
 
 
 @inlined
