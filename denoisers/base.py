@@ -182,6 +182,8 @@ class ModelEntry:
         Command that runs it on picture files: it takes noise off, or makes dark pictures bright.
     maps
         What it makes on its way to the picture and can show, see :meth:`Denoiser.with_maps`.
+    meaning
+        Options that no weight's shape tells of, but without which weights mean something else.
     """
 
     name: str
@@ -203,6 +205,7 @@ class ModelEntry:
     parts: Mapping[str, str] = field(default_factory=dict)
     verb: Verb = "denoise"
     maps: tuple[str, ...] = ()
+    meaning: tuple[str, ...] = ()
 
     def check(self, options: Mapping[str, Any]) -> Options:
         """Return the options as a value, what is not there at its default.

@@ -203,4 +203,5 @@ ENTRY = ModelEntry(
     parts={"Decom": "DecomNet.", "Denoise": "DenoiseNet.", "Relight": "RelightNet."},
     verb="enhance",
     maps=("reflectance", "illumination", "denoised", "relit"),
+    meaning=("slope", "residual"),
 )

@@ -35,7 +35,7 @@ class Start:
         """
         if self.weights is not None:
             begun = State.begin(training, torch.device("cpu"))
-            begun.start(*open_weights(self.weights), f"--init {self.weights}")
+            begun.start(*open_weights(self.weights), training, f"--init {self.weights}")
 
     @property
     def facts(self) -> dict[str, Any] | None:

@@ -133,7 +133,7 @@ class Run:
                 )
             state.model.learn_from(self._teacher(device))
             if self.start is not None:
-                state.start(*open_weights(self.start), self.start)
+                state.start(*open_weights(self.start), recipe, self.start)
             if ranks.first:
                 stack.enter_context(folders.held(self.folder))
                 folders.prepare(self.folder, self._written(mixture), overwrite=self.overwrite)

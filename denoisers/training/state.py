@@ -1,6 +1,7 @@
 """What a run is at: weights, their running mean, the optimiser, and how far it has come."""
 
 import copy
+import json
 import pickle
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -88,7 +89,7 @@ class State:
         )
         return cls(model, mean, optimiser, scaler(recipe, device))
 
-    def start(self, network: Denoiser, card: Card, where: str) -> None:
+    def start(self, network: Denoiser, card: Card, recipe: Training, where: str) -> None:
         """Begin from the weights of another run or of a file.
 
         Raises
@@ -96,7 +97,7 @@ class State:
         WeightsError
             If they are another network's, or of other options.
         """
-        own = self.model
+        own, entry = self.model, denoisers.entry(recipe.model)
         shapes = {name: tensor.shape for name, tensor in own.state_dict().items()}
         if type(network) is not type(own) or shapes != {
             name: tensor.shape for name, tensor in network.state_dict().items()
@@ -105,6 +106,14 @@ class State:
                 f"{where} holds a {card.model} {card.options}, not the network that is to be "
                 "trained; give its --set options.… too"
             )
+        asked, given = entry.check(recipe.options), entry.check(card.options)
+        for name in entry.meaning:
+            if getattr(asked, name) != (theirs := getattr(given, name)):
+                option = f"options.{name}={json.dumps(theirs)}"
+                raise WeightsError(
+                    f"{where} was trained with {option}, for which alone its weights are; give "
+                    f"--set {option}"
+                )
         own.load_state_dict(network.state_dict())
         self.mean.load_state_dict(network.state_dict())
 

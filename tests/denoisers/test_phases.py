@@ -70,6 +70,16 @@ def test_all_phases_are_trained_in_turn(corpus, tmp_path):
     assert 'phases = ["decom", "denoise", "relight"]' in (tmp_path / "recipe.toml").read_text()
 
 
+@pytest.mark.parametrize(("option", "told"), [("residual", "false"), ("slope", "0.01")])
+def test_weights_of_other_options_are_refused(option, told, corpus, tmp_path):
+    train(tmp_path / "a", corpus, phases=("decom",))
+    changed = {"width": 2, option: 1.0 if option == "slope" else True}
+    line = rf"a was trained with options\.{option}={told}, .*--set options\.{option}={told}"
+    with pytest.raises(WeightsError, match=line):
+        train(tmp_path / "b", corpus, str(tmp_path / "a"), options=changed)
+    train(tmp_path / "c", corpus, str(tmp_path / "a"), options={"width": 2, "smoothness": 0.1})
+
+
 @pytest.mark.parametrize(
     "iteration",
     [3, pytest.param(1, marks=pytest.mark.slow), pytest.param(5, marks=pytest.mark.slow)],
