@@ -6,11 +6,12 @@
 The part of the scenes is that which NeCA was trained on; the models of ``noisegen fit`` are fitted
 to it too. With ``--other``, networks that were trained on the other half, the halves change places,
 and all scenes are compared. All put noise on the clean halves of the scenes that they were not
-fitted to, several times, and all are told how strong the noise of each picture is: NeCA gets its
-standard deviation as the gain, or its gain network reads the gain off the noisy half, and the
-others get the strength that gives the real noise's variance. Two tables: that of ``noisegen
-realism``, and the divergences as papers print them, of each picture with its own real noise, mean
-over the pictures.
+fitted to, several times, and are told how strong the noise of each picture is: their noise is made
+larger or smaller until it has the real one's variance, NeCA's at a gain that is the real noise's
+standard deviation. NeCA is there twice more: with that gain alone, and with the gain that its own
+network reads off the noisy half. Two tables: that of ``noisegen realism``, and divergences of each
+picture with its own real noise, mean over the pictures: as papers print them, and at each level
+once the noise's mean there is taken away, which in real pairs says how the halves were exposed.
 """
 
 import argparse
@@ -28,6 +29,9 @@ from noisegen.picture import MODELS, add_noise
 from pipelines.fit import choose, fit_pairs
 from pipelines.pairs import Pair, Pairs, Picture, open_pairs
 from pipelines.realism.comparison import compare
+from pipelines.realism.distances import kld
+from pipelines.realism.measures import Measures, of_field
+from pipelines.realism.noise import noise_field
 from pipelines.realism.table import markdown
 
 DRAWS = 4
@@ -74,7 +78,8 @@ class _Half:
         fitted = choose(every, part)
         sampler = Sampler(neca.load(folder))
         puts = {
-            "NeCA-W": put_neca(sampler),
+            "NeCA-W": put_neca(sampler, matched=True),
+            "NeCA-W, gain alone": put_neca(sampler),
             "NeCA-W, gain by E": put_neca(sampler, read=True),
             **{model: _model(fitted, model) for model in reversed(MODELS)},
         }
@@ -91,7 +96,7 @@ def _by_scene(halves: list[_Half], name: str) -> Put:
     return put
 
 
-def put_neca(sampler: Sampler, *, read: bool = False) -> Put:
+def put_neca(sampler: Sampler, *, read: bool = False, matched: bool = False) -> Put:
     """Return what puts NeCA's noise on a picture, as strong as that of its noisy half.
 
     Parameters
@@ -100,13 +105,20 @@ def put_neca(sampler: Sampler, *, read: bool = False) -> Put:
         The networks.
     read
         Their gain network tells how strong that is; if not, it is measured.
+    matched
+        The level map is scaled until the noise is as strong.
     """
 
     def put(number: int, draw: int, pair: Pair) -> Picture:
         noise = (pair.noisy.astype(np.float64) - pair.clean) / np.iinfo(pair.clean.dtype).max
         gain = sampler.gain(pair.noisy) if read else float(noise.std())
         level = sampler.level_map(pair.clean, gain)
-        return sampler.add_noise(pair.clean, level, random.counter(0, number, draw))
+        where = random.counter(0, number, draw)
+
+        def made(s: float) -> Picture:
+            return sampler.add_noise(pair.clean, np.float32(s) * level, where)
+
+        return _as_strong(pair, made) if matched else made(1.0)
 
     return put
 
@@ -116,13 +128,17 @@ def _model(fitted: Pairs, model: str) -> Put:
 
     def put(number: int, draw: int, pair: Pair) -> Picture:
         where = random.counter(0, number, draw)
-        s = 1.0
-        for _ in range(3):  # rounding and clipping keep the variance from going with s²
-            noisy = add_noise(pair.clean, noise, where, strength=s)
-            s *= np.exp((strength(pair.clean, pair.noisy) - strength(pair.clean, noisy)) / 2)
-        return add_noise(pair.clean, noise, where, strength=s)
+        return _as_strong(pair, lambda s: add_noise(pair.clean, noise, where, strength=s))
 
     return put
+
+
+def _as_strong(pair: Pair, made: Callable[[float], Picture]) -> Picture:
+    """Return the noisy picture at the strength at which its noise has the real one's variance."""
+    s, real = 1.0, strength(pair.clean, pair.noisy)
+    for _ in range(3):  # rounding and clipping keep the variance from going with s²
+        s *= float(np.exp((real - strength(pair.clean, made(s))) / 2))
+    return made(s)
 
 
 def noisy(real: Pairs, put: Put) -> Pairs:
@@ -143,7 +159,7 @@ def noisy(real: Pairs, put: Put) -> Pairs:
 
 
 def _published(real: Pairs, sets: dict[str, Pairs]) -> str:
-    names = [*(f"KLD, {name}" for name in metrics.KLD), "AKLD"]
+    names = [*(f"KLD, {name}" for name in metrics.KLD), "AKLD", "KLD at each level, less its mean"]
     lines = ["| | " + " | ".join(names) + " |", "|---|" + "---:|" * len(names)]
     for name, made in sets.items():
         rows = []
@@ -152,10 +168,15 @@ def _published(real: Pairs, sets: dict[str, Pairs]) -> str:
             white = np.iinfo(own.clean.dtype).max
             x, y, z = (half / white for half in (own.clean, own.noisy, pair.noisy))
             klds = [metrics.kld(y - x, z - x, definition) for definition in metrics.KLD]
-            rows.append([*klds, metrics.akld(x, y, z)])
+            rows.append([*klds, metrics.akld(x, y, z), kld(_centred(own), _centred(pair))])
         cells = [f"{value:.3f}".replace("-", "−") for value in np.mean(rows, axis=0)]
         lines.append(f"| {name} | " + " | ".join(cells) + " |")
     return "\n".join(lines) + "\n"
+
+
+def _centred(pair: Pair) -> Measures:
+    field = noise_field(pair.clean, pair.noisy)
+    return of_field(replace(field, noise=field.centred))
 
 
 def _look(real: Pairs, sets: list[Pairs]) -> Picture:
