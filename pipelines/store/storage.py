@@ -19,6 +19,7 @@ from zarr.storage import FsspecStore, LocalStore
 
 from noisegen.errors import InputError, NoisegenError, StorageError
 from pipelines.store.partials import partial_name
+from pipelines.store.room import Room
 
 
 class StoredObject(Protocol):
@@ -269,13 +270,16 @@ class _LocalWriter:
         flags = os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_CLOEXEC
         with storage_errors(url, "write"):
             self._fd = os.open(self._partial, flags, 0o666)
+        self._room = Room(self._fd)
 
     def append(self, parts: Sequence[bytes | memoryview]) -> None:
         with storage_errors(self._url, "write"):
+            self._room.before(sum(map(len, parts)))
             _write_all(self._fd, parts)
 
     def commit(self, *, durable: bool = False) -> None:
         with storage_errors(self._url, "write"):
+            self._room.give_back()
             if durable:
                 os.fsync(self._fd)
             self._close()
