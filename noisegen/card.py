@@ -53,7 +53,7 @@ class WeightsCard(BaseModel):
             return cls.model_validate(json.loads(text))
         except ValidationError as error:
             first = error.errors()[0]
-            key = ".".join(str(part) for part in first["loc"])
-            raise WeightsError(f"not a card: {key}: {first['msg']}") from None
+            where = [".".join(str(part) for part in first["loc"])] if first["loc"] else []
+            raise WeightsError(": ".join(["not a card", *where, first["msg"]])) from None
         except (ValueError, TypeError) as error:
             raise WeightsError(f"not a card: {error}") from None

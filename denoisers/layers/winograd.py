@@ -67,12 +67,13 @@ def by_squares(x: Tensor, weight: Tensor, bias: Tensor | None, repeat: bool = Fa
     repeat
         Whether the rim is repeated around the picture; otherwise zeros are.
     """
-    from noisegen.kernels.winograd import EDGE, PLACES, gather, places, scatter
+    from noisegen.kernels.winograd import EDGE, PLACES, gather, scatter
+    from noisegen.neca.winograd import places
 
     samples, inputs, height, width = x.shape
     outputs = weight.shape[0]
     pixels = x.detach().permute(0, 2, 3, 1).contiguous().numpy()
-    taps = torch.from_numpy(places(weight.detach().numpy()))
+    taps = places(weight.detach())
     added = np.zeros(outputs, np.float32) if bias is None else bias.detach().numpy()
     out = np.empty((samples, height, width, outputs), np.float32)
     seen = np.zeros((PLACES, PLACES, SQUARES, inputs), np.float32)

@@ -12,16 +12,27 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from noisegen.kernels.winograd import EDGE, PLACES, gather, places, scatter
+from noisegen.kernels.winograd import EDGE, PLACES, factors, gather, scatter
 from noisegen.neca.windows import planes
 
-__all__ = ["EDGE", "LEAST", "SQUARES", "Winograd"]
+__all__ = ["EDGE", "LEAST", "SQUARES", "Winograd", "places"]
 
 LEAST = 64
 """Channels that it pays from."""
 
 SQUARES = 64
 """Squares that are multiplied at a time: they stay in the second-level cache."""
+
+
+def places(weight: Tensor) -> Tensor:
+    """Return the taps (O, C, 3, 3) of a convolution at each of the places, (36, C, O) float32.
+
+    The product is torch's: the threads of NumPy's BLAS would wait for more, a core each, while
+    torch's work.
+    """
+    taps = weight.permute(2, 3, 1, 0).flatten(0, 1)
+    made = torch.from_numpy(factors()) @ taps.flatten(1).double()
+    return made.float().view(-1, *taps.shape[1:])
 
 
 class Winograd:
@@ -38,7 +49,7 @@ class Winograd:
     """
 
     def __init__(self, weight: Tensor, bias: Tensor, slope: float = 0.0) -> None:
-        self._places = torch.from_numpy(places(weight.detach().numpy()))
+        self._places = places(weight.detach())
         self._bias = bias.detach().float().numpy()
         self._slope = np.float32(slope)
 
@@ -58,11 +69,11 @@ class Winograd:
         out = np.empty((height, width, outputs), np.float32) if onto is None else _pixels(onto)
         seen = np.zeros((PLACES, PLACES, SQUARES, inputs), np.float32)
         products = np.empty((PLACES, PLACES, SQUARES, outputs), np.float32)
-        factors = torch.from_numpy(seen).flatten(0, 1)
+        squares = torch.from_numpy(seen).flatten(0, 1)
         into = torch.from_numpy(products).flatten(0, 1)
         for first in range(0, -(-height // EDGE) * -(-width // EDGE), SQUARES):
             scatter(pixels, first, False, seen, 0, SQUARES)
-            torch.bmm(factors, self._places, out=into)
+            torch.bmm(squares, self._places, out=into)
             add = onto is not None
             gather(products, first, self._bias, self._slope, add, out, 0, SQUARES)
         return planes(torch.from_numpy(out))

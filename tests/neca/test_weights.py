@@ -157,6 +157,7 @@ def test_a_place_without_weights_says_what_they_are(tmp_path):
     [
         (lambda card: None, "no card"),
         (lambda card: "{", "not a card"),
+        (lambda card: "[]", "not a card: Input should be"),
         (lambda card: card | {"speed": 1}, "not a card: speed"),
         (lambda card: card | {"gains": {"100": [-0.1]}}, r"not a card: gains\.100\.0"),
         (lambda card: card | {"gains": {"100": []}}, r"not a card: gains\.100"),
