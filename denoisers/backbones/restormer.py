@@ -18,7 +18,9 @@ from torch.nn.functional import gelu
 
 from denoisers.backbones.base import Backbone
 from denoisers.base import Counts, Options, Shapes, convolution
-from denoisers.layers.precision import exact_dtype, without_autocast
+from denoisers.layers.channel_norm import channel_norm
+from denoisers.layers.depthwise import Depthwise
+from denoisers.layers.precision import exact_dtype
 
 EPS = 1e-5
 """Added to the variance of a norm."""
@@ -93,16 +95,8 @@ class ChannelNorm(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """Return (N, C, H, W) of the same type; computed in float32 at least."""
         weight: Tensor = self.body.weight  # type: ignore[assignment]
-        with without_autocast(x):
-            values = x.to(exact_dtype(x))
-            variance, mean = torch.var_mean(values, 1, correction=0, keepdim=True)
-            if self.centred:
-                values = values - mean
-            out = values * (variance + EPS).rsqrt() * weight[:, None, None]
-            if self.centred:
-                bias: Tensor = self.body.bias  # type: ignore[assignment]
-                out = out + bias[:, None, None]
-            return out.to(x.dtype)
+        bias: Tensor | None = self.body.bias if self.centred else None  # type: ignore[assignment]
+        return channel_norm(x, weight, bias, EPS)
 
 
 class Attention(nn.Module):
@@ -113,9 +107,7 @@ class Attention(nn.Module):
         self.heads = heads
         self.temperature = nn.Parameter(torch.ones(heads, 1, 1))
         self.qkv = nn.Conv2d(channels, 3 * channels, 1, bias=bias)
-        self.qkv_dwconv = nn.Conv2d(
-            3 * channels, 3 * channels, 3, padding=1, groups=3 * channels, bias=bias
-        )
+        self.qkv_dwconv = Depthwise(3 * channels, bias=bias)
         self.project_out = nn.Conv2d(channels, channels, 1, bias=bias)
 
     def forward(self, x: Tensor) -> Tensor:
@@ -139,7 +131,7 @@ class FeedForward(nn.Module):
         super().__init__()
         hidden = int(channels * expansion)
         self.project_in = nn.Conv2d(channels, 2 * hidden, 1, bias=bias)
-        self.dwconv = nn.Conv2d(2 * hidden, 2 * hidden, 3, padding=1, groups=2 * hidden, bias=bias)
+        self.dwconv = Depthwise(2 * hidden, bias=bias)
         self.project_out = nn.Conv2d(hidden, channels, 1, bias=bias)
 
     def forward(self, x: Tensor) -> Tensor:
