@@ -34,7 +34,7 @@ def channel_norm(x: Tensor, weight: Tensor, bias: Tensor | None, eps: float) -> 
     exact = exact_dtype(x)
     with without_autocast(x):
         values = x.to(exact), weight.to(exact), None if bias is None else bias.to(exact)
-        if x.device.type != "cpu" or torch.compiler.is_compiling() or not x.numel():
+        if x.device.type != "cpu" or torch.compiler.is_compiling():
             out = _by_torch(*values, eps)
         else:
             out = _Normed.apply(*values, eps)  # type: ignore[no-untyped-call]

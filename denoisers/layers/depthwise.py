@@ -46,7 +46,6 @@ def _loops(x: Tensor, weight: Tensor) -> bool:
         and not torch.compiler.is_compiling()
         and working_dtype(x) == weight.dtype
         and weight.dtype in (torch.float32, torch.float64)
-        and x.numel() > 0
     )
 
 

@@ -73,9 +73,9 @@ def derive(x, weight, centred, mean, scale, gradient, to_x, to_weight, to_bias, 
                 gradient[n].reshape(-1), to_x[n].reshape(-1), place[0], place[1], sums,
             )  # fmt: skip
     for c in range(C):
-        for l in range(SUMS):
-            to_weight[c] += sums[0, c, l]
-            to_bias[c] += sums[1, c, l]
+        for k in range(SUMS):
+            to_weight[c] += sums[0, c, k]
+            to_bias[c] += sums[1, c, k]
 
 
 @unchecked
@@ -154,13 +154,13 @@ def _derive(
 @unchecked
 def _sum(x, gradient, at, centred, mean, scale, whole, to_weight, to_bias):
     for p in range(u8(0), whole, u8(SUMS)):
-        for l in range(u8(SUMS)):
-            g = gradient[at + p + l]
-            value = x[at + p + l]
+        for k in range(u8(SUMS)):
+            g = gradient[at + p + k]
+            value = x[at + p + k]
             if centred:
-                value -= mean[p + l]
-            to_weight[l] += g * value * scale[p + l]
-            to_bias[l] += g
+                value -= mean[p + k]
+            to_weight[k] += g * value * scale[p + k]
+            to_bias[k] += g
     for p in range(whole, u8(len(mean))):
         g = gradient[at + p]
         value = x[at + p]
