@@ -14,6 +14,7 @@ import time
 from collections.abc import Callable
 from importlib import metadata
 from pathlib import Path
+from typing import Any
 
 PACKAGES = ("noisegen", "numpy", "numba", "llvmlite", "torch", "zarr", "numcodecs", "dask")
 
@@ -60,10 +61,16 @@ def cpu_seconds(function: Callable[[], object]) -> float:
     return time.process_time() - start
 
 
-def memory_of_a_process(module: str, kind: str) -> int:
-    """Return the number that ``python -m MODULE --memory KIND`` prints."""
-    command = [sys.executable, "-m", module, "--memory", kind]
-    return int(subprocess.run(command, capture_output=True, text=True, check=True).stdout)
+def part(module: str, name: str, threads: int) -> Any:
+    """Return what ``python -m MODULE --part NAME`` prints as JSON.
+
+    A process of its own has ``threads`` of each library from its beginning, and pays for memory as
+    any other does: what a part before it freed is not there to be used again.
+    """
+    command = [sys.executable, "-m", module, "--part", name]
+    environment = os.environ | {"OMP_NUM_THREADS": str(threads)}
+    run = subprocess.run(command, capture_output=True, text=True, check=True, env=environment)
+    return json.loads(run.stdout)
 
 
 def extra_memory(function: Callable[[], object]) -> int:
