@@ -14,6 +14,7 @@ import sys
 from collections.abc import Callable
 from contextlib import nullcontext
 from functools import partial
+from typing import Any
 from unittest.mock import patch
 
 import torch
@@ -23,7 +24,7 @@ from torch.nn.functional import conv2d
 import denoisers
 from benchmarks import plain_operators
 from benchmarks.harness import extra_memory, part, ratio, report
-from denoisers.layers.channel_norm import channel_norm
+from denoisers.layers.channel_norm import by_torch, channel_norm
 from denoisers.layers.deformable import modulated_deform_conv2d
 from denoisers.layers.depthwise import Depthwise
 from denoisers.layers.dynamic import dynamic_filter
@@ -94,14 +95,9 @@ def depthwise() -> dict[str, object]:
 
 
 def norm() -> dict[str, object]:
-    def slow(x: Tensor, weight: Tensor) -> Tensor:
-        variance = x.var(1, correction=0, keepdim=True)
-        return x * (variance + 1e-5).rsqrt() * weight[:, None, None]
-
-    def fast(x: Tensor, weight: Tensor) -> Tensor:
-        return channel_norm(x, weight, None, 1e-5)
-
-    return compared(slow, fast, [random(1, CHANNELS, SIDE, SIDE), random(CHANNELS)])
+    inputs = [random(1, CHANNELS, SIDE, SIDE), random(CHANNELS)]
+    settings: dict[str, Any] = {"bias": None, "eps": 1e-5}
+    return compared(partial(by_torch, **settings), partial(channel_norm, **settings), inputs)
 
 
 def plain_adfnet() -> patch:

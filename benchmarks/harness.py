@@ -64,8 +64,8 @@ def cpu_seconds(function: Callable[[], object]) -> float:
 def part(module: str, name: str, threads: int) -> Any:
     """Return what ``python -m MODULE --part NAME`` prints as JSON.
 
-    A process of its own has ``threads`` of each library from its beginning, and pays for memory as
-    any other does: what a part before it freed is not there to be used again.
+    A process of its own has ``threads`` of OpenMP from its beginning, and pays for memory as any
+    other does: what a part before it freed is not there to be used again.
     """
     command = [sys.executable, "-m", module, "--part", name]
     environment = os.environ | {"OMP_NUM_THREADS": str(threads)}

@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
+from denoisers.layers.arrays import arrays
 from denoisers.layers.precision import exact_dtype, without_autocast
 from denoisers.layers.threads import divide
 
@@ -35,13 +36,14 @@ def channel_norm(x: Tensor, weight: Tensor, bias: Tensor | None, eps: float) -> 
     with without_autocast(x):
         values = x.to(exact), weight.to(exact), None if bias is None else bias.to(exact)
         if x.device.type != "cpu" or torch.compiler.is_compiling():
-            out = _by_torch(*values, eps)
+            out = by_torch(*values, eps)
         else:
             out = _Normed.apply(*values, eps)  # type: ignore[no-untyped-call]
         return out.to(x.dtype)
 
 
-def _by_torch(x: Tensor, weight: Tensor, bias: Tensor | None, eps: float) -> Tensor:
+def by_torch(x: Tensor, weight: Tensor, bias: Tensor | None, eps: float) -> Tensor:
+    """Return the same by torch's own operations, for other devices; ``x`` is float32 at least."""
     variance, mean = torch.var_mean(x, 1, correction=0, keepdim=True)
     scale = (variance + eps).rsqrt()
     if bias is None:
@@ -58,7 +60,7 @@ class _Normed(torch.autograd.Function):
         out, mean = torch.empty_like(flat), flat.new_empty(len(flat), flat.shape[2])
         scale = torch.empty_like(mean)
         added = weight.new_empty(0) if bias is None else bias
-        given, made = _arrays(flat, weight, added), _arrays(out, mean, scale)
+        given, made = arrays(flat, weight, added), arrays(out, mean, scale)
         work = partial(normalise, *given, given[0].dtype.type(eps), *made)
         divide(lambda *part: work(part), 0, len(flat))
         ctx.save_for_backward(flat, weight, mean, scale)
@@ -72,19 +74,15 @@ class _Normed(torch.autograd.Function):
 
         x, weight, mean, scale = ctx.saved_tensors
         to_x = torch.empty_like(x)
-        fixed = _arrays(x, weight), ctx.centred, _arrays(mean, scale, gradient.flatten(2), to_x)
+        fixed = arrays(x, weight), ctx.centred, arrays(mean, scale, gradient.flatten(2), to_x)
         # Each sample's own, so that the sums do not depend on the number of threads.
         to_weight, to_bias = weight.new_zeros(2, len(x), len(weight))
 
         def work(first: int, stop: int) -> None:
             for n in range(first, stop):
-                (given, centred, made), sums = fixed, _arrays(to_weight[n], to_bias[n])
+                (given, centred, made), sums = fixed, arrays(to_weight[n], to_bias[n])
                 derive(*given, centred, *made, *sums, (n, n + 1))
 
         divide(work, 0, len(x))
         bias = to_bias.sum(0) if ctx.centred else None
         return to_x.view(gradient.shape), to_weight.sum(0), bias, None
-
-
-def _arrays(*tensors: Tensor) -> list[Any]:
-    return [t.detach().contiguous().numpy() for t in tensors]

@@ -7,6 +7,7 @@ import torch
 from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
+from denoisers.layers.arrays import arrays
 from denoisers.layers.precision import working_dtype
 from denoisers.layers.threads import divide
 
@@ -63,7 +64,7 @@ class _Convolved(torch.autograd.Function):
         x, taps = ctx.saved_tensors
         to_x = torch.empty_like(x, memory_format=torch.contiguous_format)
         to_taps, to_bias = torch.empty_like(taps), taps.new_empty(len(taps))
-        work = partial(derive, *_arrays(x, taps, gradient, to_x, to_taps, to_bias))
+        work = partial(derive, *arrays(x, taps, gradient, to_x, to_taps, to_bias))
         divide(lambda *part: work(part), 0, len(taps))
         return to_x, to_taps, to_bias if ctx.needs_input_grad[2] else None
 
@@ -73,10 +74,6 @@ def _convolve(x: Tensor, taps: Tensor, bias: Tensor | None) -> Tensor:
 
     out = torch.empty_like(x, memory_format=torch.contiguous_format)
     added = taps.new_empty(0) if bias is None else bias
-    work = partial(convolve, *_arrays(x, taps, added, out))
+    work = partial(convolve, *arrays(x, taps, added, out))
     divide(lambda *part: work(part), 0, len(taps))
     return out
-
-
-def _arrays(*tensors: Tensor) -> list[Any]:
-    return [t.detach().contiguous().numpy() for t in tensors]

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import pad
 
+from denoisers.layers.arrays import arrays
 from denoisers.layers.blocks import blocks
 from denoisers.layers.threads import divide
 
@@ -108,7 +109,7 @@ def _scatter(
     to_feature = parts.get(channels[0])
     if to_feature is None or to_feature.shape != feature.shape:
         to_feature = parts[channels[0]] = torch.empty_like(feature)
-    to_taps, to_bias, to_x = _arrays(*added)
+    to_taps, to_bias, to_x = arrays(*added)
     scatter(*fixed, channels, dilations, to_taps, to_bias, to_feature.numpy(), to_x)
 
 
@@ -146,10 +147,5 @@ def _arguments(
 ) -> tuple[Any, ...]:
     """Return what the kernels take first."""
     n, rows, feature = piece
-    arrays = _arrays(*made, feature, x[n])
     high = rows.stop - rows.start
-    return *arrays, tuple(_arrays(*(o[n] for o in outputs))), rows.start, high
-
-
-def _arrays(*tensors: Tensor) -> list[Any]:
-    return [t.detach().numpy() for t in tensors]
+    return *arrays(*made, feature, x[n]), tuple(arrays(*(o[n] for o in outputs))), rows.start, high

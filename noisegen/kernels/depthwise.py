@@ -6,11 +6,9 @@ the same run of values for all pixels, at another place; what is reckoned for th
 
 import numpy as np
 
+from noisegen.kernels.filtering import WIDE
 from noisegen.kernels.lanes import fused, load, spread, store, total
 from noisegen.kernels.philox import called, inlined, kernel, u8
-
-WIDE = 32
-"""Values at a time."""
 
 
 @kernel
