@@ -1,15 +1,22 @@
 """Several processes that train one network, as torchrun starts them."""
 
+import gc
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
 import torch
+import torch.distributed.nn.functional
 from torch import distributed, nn
 from torch.nn.parallel import DistributedDataParallel
 
 from noisegen.errors import InputError
+
+# torch.distributed.nn.functional is imported for what it does to whoever imports it late:
+# `group=group.WORLD` in its signatures then keeps the group of all processes, and DDP imports it. A
+# group that is kept keeps its threads, and one that lets go of its last tensor while the
+# interpreter ends aborts the process ("terminate called without an active exception").
 
 
 @dataclass(frozen=True)
@@ -84,6 +91,7 @@ def joined(device: str) -> Iterator[tuple[Ranks, torch.device]]:
     try:
         yield ranks, place
     finally:
+        gc.collect()  # a network in DDP is part of a cycle, and holds the group
         distributed.destroy_process_group()
 
 
