@@ -4,11 +4,13 @@
     python -m benchmarks.neca_realism PAIRS 1/2 DIR [--other DIR2] [--look LOOK.png]
 
 The part of the scenes is that which NeCA was trained on; the models of ``noisegen fit`` are fitted
-to it too. With ``--other``, networks that were trained on the other half, the halves change places,
-and all scenes are compared. All put noise on the clean halves of the scenes that they were not
-fitted to, several times, and are told how strong the noise of each picture is: their noise is made
-larger or smaller until it has the real one's variance, NeCA's at a gain that is the real noise's
-standard deviation. NeCA is there twice more: with that gain alone, and with the gain that its own
+to it too. DIR has NeCA's weights, or a folder of them for each camera of the pairs, called as it
+is: a camera's pictures then get the noise of its own networks, and of models fitted to its own
+pairs. With ``--other``, networks that were trained on the other half, the halves change places, and
+all scenes are compared. All put noise on the clean halves of the scenes that they were not fitted
+to, several times, and are told how strong the noise of each picture is: their noise is made larger
+or smaller until it has the real one's variance, NeCA's at a gain that is the real noise's standard
+deviation. NeCA is there twice more: with that gain alone, and with the gain that its own
 network reads off the noisy half. Two tables: that of ``noisegen realism``, and divergences of each
 picture with its own real noise, mean over the pictures: as papers print them, and at each level
 once the noise's mean there is taken away, which in real pairs says how the halves were exposed.
@@ -23,6 +25,7 @@ import cv2
 import numpy as np
 
 from benchmarks.matching import strength
+from denoisers.neca.pairs import of_camera, weights_by_camera
 from noisegen import metrics, neca, random
 from noisegen.neca.sampling import Sampler
 from noisegen.picture import MODELS, add_noise
@@ -48,7 +51,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.neca_realism", description=__doc__)
     parser.add_argument("pairs")
     parser.add_argument("part", help="I/N: the scenes that NeCA was trained on")
-    parser.add_argument("folder", help="NeCA's weights")
+    parser.add_argument("folder", help="NeCA's weights, or a folder of each camera's")
     parser.add_argument("--other", help="weights that were trained on the other half of the scenes")
     parser.add_argument("--look", type=Path, help="PNG of real and made noise side by side")
     asked = parser.parse_args()
@@ -76,14 +79,28 @@ class _Half:
     @classmethod
     def of(cls, every: Pairs, part: tuple[int, int], folder: str) -> "_Half":
         fitted = choose(every, part)
-        sampler = Sampler(neca.load(folder))
-        puts = {
-            "NeCA-W": put_neca(sampler, matched=True),
-            "NeCA-W, gain alone": put_neca(sampler),
-            "NeCA-W, gain by E": put_neca(sampler, read=True),
-            **{model: _model(fitted, model) for model in reversed(MODELS)},
-        }
-        return cls(every.of_scenes(set(every.scenes) - set(fitted.scenes)), puts)
+        others = every.of_scenes(set(every.scenes) - set(fitted.scenes))
+        places = weights_by_camera(folder, [entry.camera for entry in others.entries])
+        if folder in places.values():
+            own = dict.fromkeys(places, _puts(fitted, folder))
+        else:
+            own = {c: _puts(of_camera(fitted, c), place) for c, place in places.items()}
+        names = next(iter(own.values()))
+        return cls(others, {name: _by_camera(own, name) for name in names})
+
+
+def _puts(fitted: Pairs, folder: str) -> dict[str, Put]:
+    sampler = Sampler(neca.load(folder))
+    return {
+        "NeCA-W": put_neca(sampler, matched=True),
+        "NeCA-W, gain alone": put_neca(sampler),
+        "NeCA-W, gain by E": put_neca(sampler, read=True),
+        **{model: _model(fitted, model) for model in reversed(MODELS)},
+    }
+
+
+def _by_camera(own: dict[str, dict[str, Put]], name: str) -> Put:
+    return lambda number, draw, pair: own[pair.camera][name](number, draw, pair)
 
 
 def _by_scene(halves: list[_Half], name: str) -> Put:

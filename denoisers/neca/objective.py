@@ -58,9 +58,13 @@ def maker_terms(made: Made, real: Real, border: Border) -> Terms:
 
 
 def statistics_terms(made: Made, real: Real) -> Terms:
-    """Return the distances of statistics, ``statistics_…`` (:mod:`denoisers.neca.statistics`)."""
+    """Return the distances of statistics (:mod:`denoisers.neca.statistics`).
+
+    ``texture`` and ``tails`` have weights of their own, the others are ``statistics_…``.
+    """
     found = statistics.distances(real.clean, made.level, made.correlated, real.noise, real.white)
-    return {f"statistics_{name}": value for name, value in found.items()}
+    own = {name: found.pop(name) for name in ("texture", "tails")}
+    return {f"statistics_{name}": value for name, value in found.items()} | own
 
 
 def denoiser_term(denoiser: nn.Module, made: Made, real: Real, *, apart: bool) -> Terms:

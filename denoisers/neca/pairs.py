@@ -3,7 +3,8 @@
 import math
 import re
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -39,6 +40,36 @@ def of_camera(pairs: Pairs, camera: str) -> Pairs:
     """
     own = [i for i, e in enumerate(pairs.entries) if _plain(e.camera) == _plain(camera)]
     return pairs.take(own) if own else pairs
+
+
+def weights_by_camera(folder: str, cameras: Iterable[str]) -> dict[str, str]:
+    """Return where the networks of each camera are.
+
+    Parameters
+    ----------
+    folder
+        Their weights, or a folder of weights for each camera, called as it is.
+    cameras
+        Names; that of an unknown camera is empty.
+
+    Raises
+    ------
+    InputError
+        If some of the cameras have a folder there and others do not.
+    """
+    names = sorted(set(cameras))
+    there = {
+        name: str(Path(folder, name)) for name in names if name and Path(folder, name).is_dir()
+    }
+    if not there:
+        return dict.fromkeys(names, folder)
+    missing = [name or "an unknown camera" for name in names if name not in there]
+    if missing:
+        raise InputError(
+            f"{folder}: it has networks of {', '.join(there)}, and none of {', '.join(missing)}; "
+            "give each camera its folder"
+        )
+    return there
 
 
 def _plain(name: str) -> str:

@@ -111,9 +111,23 @@ class Weights(Table):
         description="Distance of levels, covariances and spectra of made and real noise; "
         "unpublished.",
     )
+    texture: Weight = Field(
+        default=0.0,
+        description="Distance of how the strength of made and real noise goes with the slope of "
+        "the picture; unpublished.",
+    )
+    tails: Weight = Field(
+        default=0.0,
+        description="Distance of skewness and kurtosis of made and real noise; unpublished.",
+    )
     denoiser: Weight = Field(default=1.0, description="Squared error of R.")
     adversarial: Weight = Field(default=0.1, description="What each critic says.")
     penalty: Weight = Field(default=10.0, description="wgan-gp: gradient penalty of each critic.")
+
+    @property
+    def measures(self) -> bool:
+        """Whether any statistic of the noise is learned from."""
+        return bool(self.statistics or self.texture or self.tails)
 
 
 class NecaTraining(Table):

@@ -1,4 +1,4 @@
-"""How far the second-order statistics of made noise are from those of real noise, as a loss.
+"""How far the statistics of made noise are from those of real noise, as losses.
 
 The critics of NeCA have to find out what makes noise real; what is known of it is given here. With
 σ the standard deviation of noise at one of eight levels of a sample and channel, and z = n / σ,
@@ -7,15 +7,22 @@ The critics of NeCA have to find out what makes noise real; what is known of it 
   the root mean square of the level map m: no draw of v is needed;
 * *strength*: mean of ``(log σ²(w) - log σ²(n))² + (mean w / σ(n))²``: C neither strengthens nor
   shifts what P has right;
-* *covariance*: sum of ``(A(w) - A(n))²`` over channels c, c' and lags d of
-  ``A(c, c', d) = mean z_c(x) z_c'(x + d)``;
+* *covariance*: mean over samples of the sum of ``(A(w) - A(n))²`` over channels c, c' and lags d of
+  ``A(c, c', d) = mean z_c(x) z_c'(x + d)``: v tells C how strong the noise is, and grain and
+  colours may go with that;
 * *spectrum*: mean of ``(log S(w) - log S(n))²`` over the cells of the frequency plane and three
-  mixtures of the channels: powers S that are small hardly show in covariances.
+  mixtures of the channels: powers S that are small hardly show in covariances;
+* *texture*: mean of ``(log T(m) - log T(n))²`` over samples, channels and four bins of the slope of
+  the clean picture, of as many pixels each: T is the mean of z², for m that of (m / σ(v))²: P has
+  to see where noise is stronger than its level says;
+* *tails*: mean of ``(log K(w) - log K(n))² + (asinh s(w) - asinh s(n))²`` over samples and
+  channels, with K and s the means of z⁴ and z³.
 
-Both noises stand on the same clean pictures, so that their levels are the same pixels; A and S are
-means over a batch. Real noise was cut at black and white and rounded; so is made noise
-(:func:`seen`) but in *level*, which leaves out levels of which much is cut off. Every term is 0
-where the statistics are equal; chance keeps the mean of a term over batches above 0.
+Both noises stand on the same clean pictures, so that their levels are the same pixels. S is a mean
+over a batch, the others are of one sample. Real noise was cut at black and white and rounded; so is
+made noise (:func:`seen`) but in *level* and *texture*, of which *level* leaves out levels of which
+much is cut off. Every term is 0 where the statistics are equal; chance keeps the mean of a term
+over batches above 0.
 """
 
 import torch
@@ -31,6 +38,9 @@ REACH = 5
 CELL = 8
 """Frequencies down and across of a cell of the spectrum."""
 
+SLOPES = 4
+"""Bins of the slope, from flat to steep."""
+
 FEWEST = 64
 """Pixels of a sample's level that its standard deviation is taken of; fewer are left out."""
 
@@ -38,7 +48,7 @@ MOST_CUT = 0.25
 """Share of the values at black or white above which a level does not tell how strong v is."""
 
 STEADY = 1e-3
-"""Added to S: what rounding leaves of the weakest noise is above it."""
+"""Added to S, T and K: what rounding leaves of the weakest noise is above it."""
 
 _MIXTURES = ((1 / 3, 1 / 3, 1 / 3), (1 / 2, -1 / 2, 0), (1 / 4, 1 / 4, -1 / 2))
 """Grey, and two differences of the channels."""
@@ -64,7 +74,7 @@ def seen(clean: Tensor, noise: Tensor, white: int) -> Tensor:
 def distances(
     clean: Tensor, level: Tensor, made: Tensor, real: Tensor, white: int
 ) -> dict[str, Tensor]:
-    """Return the four terms by name.
+    """Return the six terms by name.
 
     Parameters
     ----------
@@ -95,23 +105,27 @@ def distances(
 
     logs, own_logs = (v.log() - real_variance.log() for v in (variance, own))
     spectra, real_spectra = spectrum(z), spectrum(real_z)
+    relative = (level.square() + floor) / own.gather(2, at.flatten(2)).view_as(level)
+    textures, real_textures = (by_slope(v, clean) for v in (relative, real_z.square()))
     return {
         "level": _mean(own_logs.square(), whole),
         "strength": _mean(logs.square() + mean.square() / real_variance, weight),
-        "covariance": (covariance(z) - covariance(real_z)).square().sum(),
+        "covariance": (covariance(z) - covariance(real_z)).square().flatten(1).sum(1).mean(),
         "spectrum": (spectra.log() - real_spectra.log()).square().mean(),
+        "texture": (textures.log() - real_textures.log()).square().mean(),
+        "tails": (tails(z) - tails(real_z)).square().sum(0).mean(),
     }
 
 
 def covariance(z: Tensor) -> Tensor:
-    """Return A, (3, 3, 11, 11): channel, other channel, lag down and across.
+    """Return A, (N, 3, 3, 11, 11): sample, channel, other channel, lag down and across.
 
     Means are over all pixels of a sample, and products with pixels beyond its border count as 0.
     """
     height, width = z.shape[-2:]
     size = [height + REACH, width + REACH]
     waves = torch.fft.rfft2(z, size)
-    power = torch.einsum("nchw,ndhw->cdhw", waves.conj(), waves) / (len(z) * height * width)
+    power = torch.einsum("nchw,ndhw->ncdhw", waves.conj(), waves) / (height * width)
     lags: Tensor = torch.fft.irfft2(power, size)
     return lags.roll((REACH, REACH), (-2, -1))[..., : 2 * REACH + 1, : 2 * REACH + 1]
 
@@ -125,6 +139,20 @@ def spectrum(z: Tensor) -> Tensor:
     strength = mixtures.square().sum(1)[:, None, None]
     cells: Tensor = functional.avg_pool2d(power, CELL, ceil_mode=True)
     return cells / strength + STEADY
+
+
+def by_slope(values: Tensor, clean: Tensor) -> Tensor:
+    """Return T, (N, 3, SLOPES): means of (N, 3, H, W) values from where x is flat to its edges."""
+    across, down = torch.gradient(clean, dim=(-1, -2))
+    order = torch.hypot(across, down).flatten(2).sort(dim=2, stable=True).indices
+    parts = values.flatten(2).gather(2, order).tensor_split(SLOPES, 2)
+    return torch.stack([part.mean(2) for part in parts], 2) + STEADY
+
+
+def tails(z: Tensor) -> Tensor:
+    """Return log K and asinh s, (2, N, 3)."""
+    fourth, third = (z.pow(order).mean((2, 3)) for order in (4, 3))
+    return torch.stack([(fourth + STEADY).log(), third.asinh()])
 
 
 def _standard(noise: Tensor, at: Tensor, count: Tensor, floor: float) -> tuple[Tensor, Tensor]:

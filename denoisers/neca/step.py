@@ -64,7 +64,7 @@ def step(state: State, batch: Batch, recipe: NecaTraining) -> Losses:
     given = global_level(noise) if recipe.measured_gain else None
     made = nets.make(clean, noisy, white, given, apart=recipe.apart)
     terms = objective.maker_terms(made, real, recipe.border)
-    if recipe.weights.statistics:
+    if recipe.weights.measures:
         terms |= objective.statistics_terms(made, real)
     learning = list(nets.makers)
     if nets.denoiser is not None:

@@ -197,7 +197,7 @@ class Bench:
             "camera": parts.camera,
             "register": self.register,
             "preset": self.preset,
-            "neca": self.learned.identity,
+            "neca": self.learned.identity(parts.train),
             "start": self.start.identity,
             "training": self.training.model_dump(mode="json", by_alias=True),
         }

@@ -1,4 +1,4 @@
-"""NeCA's networks for the bench: given, or trained on the training pairs."""
+"""NeCA's networks for the bench: given, or trained on each camera's training pairs."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -6,16 +6,18 @@ from pathlib import Path
 
 from denoisers import presets
 from denoisers.neca import recipe
+from denoisers.neca.pairs import weights_by_camera
 from denoisers.neca.run import Run
 from noisegen import neca
 from noisegen.errors import InputError
+from pipelines.pairs import Pairs
 from pipelines.tables.neca import WHOLE
 
 PRESET = "neca-small"
 """By which they are trained here."""
 
 NAME = "the training pairs of the bench"
-"""Of the camera on their card."""
+"""Of the camera on their card, where it is not known."""
 
 
 @dataclass(frozen=True)
@@ -25,9 +27,9 @@ class Learned:
     Attributes
     ----------
     weights
-        Folder or file of networks.
+        Folder or file of networks, or a folder with a folder for each camera.
     iterations
-        Of a training on the training pairs.
+        Of a training on the training pairs of each camera.
     """
 
     weights: str | None = None
@@ -45,53 +47,68 @@ class Learned:
         """Whether there are any."""
         return self.weights is not None or self.iterations is not None
 
-    @property
-    def identity(self) -> str | None:
-        """What tells them from others."""
-        if self.weights is not None:
-            return neca.load(self.weights, ("level", "correlation")).sha256
-        return f"{PRESET}, {self.iterations} iterations" if self.there else None
+    def identity(self, pairs: Pairs) -> str | dict[str, str] | None:
+        """Return what tells the networks for some pairs from others."""
+        if self.weights is None:
+            return f"{PRESET} by camera, {self.iterations} iterations" if self.there else None
+        found = {
+            camera: neca.load(place, ("level", "correlation")).sha256
+            for camera, place in self._given(pairs).items()
+        }
+        return found if len(set(found.values())) > 1 else next(iter(found.values()))
 
-    def check(self, strengths: Mapping[str, float]) -> None:
+    def check(self, pairs: Pairs, strengths: Mapping[str, float]) -> None:
         """Refuse given networks that the pairs' noise is too strong for.
 
         Parameters
         ----------
+        pairs
+            The training pairs.
         strengths
-            Of the training pairs by name, in 8-bit levels.
+            Of their noise by name, in 8-bit levels.
         """
         if self.weights is None:
             return
-        most = 255 * neca.load(self.weights, ("level", "correlation")).card.highest_gain
-        name = max(strengths, key=strengths.__getitem__)
-        if strengths[name] > most:
-            raise InputError(
-                f"--neca {self.weights}: the noise of {name} is {strengths[name]:.1f} (of 255), "
-                f"far above what these networks were trained at ({most:.1f} at most); give others, "
-                "or --fit-neca"
-            )
+        for camera, place in self._given(pairs).items():
+            most = 255 * neca.load(place, ("level", "correlation")).card.highest_gain
+            own = [entry.name for entry in pairs.entries if entry.camera == camera]
+            name = max(own, key=strengths.__getitem__)
+            if strengths[name] > most:
+                raise InputError(
+                    f"--neca {place}: the noise of {name} is {strengths[name]:.1f} (of 255), far "
+                    f"above what these networks were trained at ({most:.1f} at most); give "
+                    "others, or --fit-neca"
+                )
 
-    def place(self, pairs: Path, work: Path, seed: int, device: str) -> str:
-        """Return the folder or file of the networks, which are trained if they are not there.
+    def places(self, pairs: Pairs, folder: Path, work: Path, seed: int, device: str) -> list[str]:
+        """Return where the networks for each pair are; they are trained if they are not there.
 
         Parameters
         ----------
-        pairs
-            Folder of the training pairs.
+        pairs, folder
+            The training pairs, and the folder that they are in.
         work
-            Folder of the training.
+            Folder of the trainings.
         seed, device
-            Of the training.
+            Of the trainings.
         """
+        cameras = [entry.camera for entry in pairs.entries]
         if self.weights is not None:
-            return self.weights
+            given = self._given(pairs)
+            return [given[camera] for camera in cameras]
         own = recipe.parse(
             {**presets.read(PRESET, "denoisers.neca.presets"), "seed": seed}
-            | {"iterations": self.iterations},
+            # Of a camera there may be one scene only.
+            | {"iterations": self.iterations, "hold_out": False},
             WHOLE,
         )
-        Run(own, str(pairs), NAME, work, device=device).train()
-        return str(work)
+        for camera in sorted(set(cameras)):
+            Run(own, str(folder), camera or NAME, work / camera, device=device).train()
+        return [str(work / camera) for camera in cameras]
+
+    def _given(self, pairs: Pairs) -> dict[str, str]:
+        assert self.weights is not None
+        return weights_by_camera(self.weights, [entry.camera for entry in pairs.entries])
 
 
 NONE = Learned()

@@ -5,7 +5,7 @@ strong as the picture's real noise is.
 """
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
@@ -96,7 +96,7 @@ class Makers:
     def check(self) -> None:
         """Refuse what does not do before anything is made."""
         levels.setting(self._physics(PHYSICS))
-        self.learned.check(self.strengths)
+        self.learned.check(self.pairs, self.strengths)
 
     @property
     def rows(self) -> dict[str, Callable[[], Row]]:
@@ -163,15 +163,17 @@ class Makers:
         return self._set(FINISHED, f"the same with the finish of {self.preset}")
 
     def neca(self) -> Row:
-        """Return noise of NeCA's networks, of the gain that is each pair's strength."""
-        place = self.learned.place(self.halves.folder, self.work / "neca", self.seed, self.device)
+        """Return noise of its camera's NeCA, of the gain that is each pair's strength."""
+        places = self.learned.places(
+            self.pairs, self.halves.folder, self.work / "neca", self.seed, self.device
+        )
         base = parse({**self._shared, "noise": WHOLE, "draws": DRAWS}, WHOLE)
         gains = {name: strength / 255 for name, strength in self.strengths.items()}
         recipes = [
             base.model_copy(update={"neca": base.neca.model_copy(update={"gain": gain})})
             for gain in gains.values()
         ]
-        data = self._corpora(recipes, WHOLE, place)
+        data = self._corpora(recipes, WHOLE, places)
         return Row(WHOLE, "learned by NeCA", data, {}, {"gain": gains})
 
     def _set(self, name: str, title: str) -> Row:
@@ -196,16 +198,17 @@ class Makers:
         return parse({**data, "finish": own}, f"preset {self.preset}")
 
     def _corpora(
-        self, recipes: list[Recipe], name: str, weights: str | None = None
+        self, recipes: list[Recipe], name: str, weights: Sequence[str | None] = ()
     ) -> tuple[str, ...]:
         """Make a corpus of each picture by a recipe of its own, and return where they are."""
         out = []
-        for number, (recipe, root) in enumerate(zip(recipes, self.halves.singles, strict=True)):
+        each = zip(recipes, self.halves.singles, weights or [None] * len(recipes), strict=True)
+        for number, (recipe, root, place) in enumerate(each):
             make_folder(self.work / f"{name}.corpora")
             out.append(str(self.work / f"{name}.corpora" / f"{number:05d}.zarr"))
             # Seeds apart: pictures would have the same white fields.
             own = recipe.model_copy(update={"seed": self._seeds[number]})
-            pipelines.synthesize(own, out[-1], root=str(root), neca_weights=weights)
+            pipelines.synthesize(own, out[-1], root=str(root), neca_weights=place)
         return tuple(out)
 
     @cached_property

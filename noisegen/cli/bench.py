@@ -52,14 +52,14 @@ def command() -> None:
 @click.option(
     "--neca",
     metavar="DIR",
-    help="NeCA's networks (noisegen fit neca, --neca-weights) for the rows neca-w and "
-    "physics-finish+neca-w.  [default: neither row]",
+    help="NeCA's networks (noisegen fit neca, --neca-weights), or a folder of them by the names of "
+    "the cameras, for the rows neca-w and physics-finish+neca-w.  [default: neither row]",
 )
 @click.option(
     "--fit-neca",
     type=click.IntRange(1),
     metavar="N",
-    help="Train them on the training pairs instead, by neca-small with N iterations.",
+    help="Train them on each camera's training pairs instead, by neca-small with N iterations.",
 )
 @click.option(
     "--init",

@@ -1,8 +1,10 @@
 """The bench of noise on real pairs: its parts by their laws, and the whole of it on tiny pairs."""
 
+import dataclasses
 import hashlib
 import json
 import operator
+import shutil
 from functools import partial
 
 import cv2
@@ -18,6 +20,7 @@ from denoisers import presets
 from denoisers.inference.restorer import Restorer
 from denoisers.realnoise import filters, levels
 from denoisers.realnoise.jobs import Jobs
+from denoisers.realnoise.learned import Learned
 from denoisers.realnoise.register import registered
 from denoisers.realnoise.scores import scores
 from denoisers.realnoise.split import split, thinned
@@ -31,7 +34,7 @@ from noisegen.metrics import psnr, to_8bit
 from noisegen.neca import Card, Neca
 from noisegen.neca.networks import CorrelationNet, LevelNet
 from noisegen.registration import MARGIN
-from pipelines.pairs import open_pairs
+from pipelines.pairs import Entry, Pairs, open_pairs
 from pipelines.recipe import Recipe
 from pipelines.tables.finish import Finish
 from tests.neca.conftest import randomised
@@ -76,6 +79,27 @@ def weights(tmp_path_factory):
 
 
 # Parts
+
+
+def test_each_cameras_pictures_get_the_noise_of_its_own_networks(tmp_path, weights):
+    entries = tuple(Entry(f"{c}{n}", f"{c}{n}", c, 0, None) for c in "AB" for n in range(2))
+    pairs = Pairs("here", entries, lambda place: (), tuple(range(4)))
+    one = Learned(weights)
+    work = (tmp_path, tmp_path / "work", 0, "cpu")
+    assert one.places(pairs, *work) == [weights] * 4
+    assert one.identity(pairs) == neca.load(weights, ("level", "correlation")).sha256
+    shutil.copytree(weights, tmp_path / "each/A")
+    each = Learned(str(tmp_path / "each"))
+    with pytest.raises(InputError, match=r"it has networks of A, and none of B; give each camera"):
+        each.identity(pairs)
+    own = neca.load(weights, ("level", "correlation"))
+    (tmp_path / "each/B").mkdir()
+    neca.save(tmp_path / "each/B", dataclasses.replace(own, card=Card(gains={100: (0.002,)})))
+    assert each.places(pairs, *work) == [str(tmp_path / "each" / c) for c in "AABB"]
+    strengths = {"A0": 8.0, "A1": 0.1, "B0": 0.2, "B1": 0.1}
+    each.check(pairs, strengths)
+    with pytest.raises(InputError, match=r"each/B: the noise of B1 is 8.0 \(of 255\), far above"):
+        each.check(pairs, {**strengths, "B1": 8.0})
 
 
 def test_no_scene_is_on_two_sides(pairs):
@@ -374,17 +398,25 @@ def test_several_networks_at_a_time_are_the_same(pairs, weights, start, results,
 
 
 @pytest.mark.slow
-def test_neca_is_trained_on_the_training_pairs(tmp_path):
+def test_neca_is_trained_on_the_training_pairs_of_each_camera(tmp_path):
     rng = np.random.default_rng(12)
-    for scene in range(4):
-        pair(tmp_path, f"A_5_100_3200_thing{scene}_1", rng, size=128)
-    done = run(tmp_path, tmp_path / "r.json", "--fit-neca", "1")
+    for camera in "AB":
+        for scene in range(2):
+            pair(tmp_path, f"{camera}_5_100_3200_thing{scene}_1", rng, size=128)
+    done = run(tmp_path, tmp_path / "r.json", "--fit-neca", "1", "--camera", "none")
     assert done.exit_code == 0, done.output
     found = json.loads((tmp_path / "r.json").read_text())
     assert list(found["tested"]["scenes"]["rows"]) == [row for row in ROWS if row != "start"]
     assert found["init"] is None
-    fitted = neca.load(tmp_path / "r.work" / "neca")
-    assert fitted.card.metrics["iterations"] == 1
+    used = ("level", "correlation")
+    fitted = [neca.load(tmp_path / "r.work" / "neca" / camera, used) for camera in "AB"]
+    assert [one.card.metrics["iterations"] for one in fitted] == [1, 1]
+    assert fitted[0].sha256 != fitted[1].sha256
+    digests = [
+        pipelines.open(place).recipe.neca.weights
+        for place in sorted(map(str, (tmp_path / "r.work/neca-w.corpora").iterdir()))
+    ]
+    assert digests == [one.sha256 for one in fitted]
 
 
 def test_the_same_command_finds_everything_there(pairs, weights, start, results, monkeypatch):

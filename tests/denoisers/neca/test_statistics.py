@@ -1,4 +1,4 @@
-"""The loss of second-order statistics against its definition, its laws, and what it teaches."""
+"""The losses of statistics against their definitions, their laws, and what they teach."""
 
 import numpy as np
 import pytest
@@ -41,7 +41,7 @@ def test_covariance_is_its_definition_lag_by_lag():
     wide = torch.nn.functional.pad(z, [reach] * 4)
     for dy, dx in ((0, 0), (1, 0), (0, -1), (-5, 3), (2, 5)):
         moved = wide[..., reach + dy : reach + dy + 17, reach + dx : reach + dx + 20]
-        expected = torch.einsum("nchw,ndhw->cd", z, moved) / (2 * 17 * 20)
+        expected = torch.einsum("nchw,ndhw->ncd", z, moved) / (17 * 20)
         torch.testing.assert_close(
             found[..., reach + dy, reach + dx], expected, atol=1e-6, rtol=1e-5
         )
@@ -65,7 +65,7 @@ def test_equal_statistics_have_no_distance_and_others_have():
         return statistics.distances(clean, level, noise, real, WHITE)
 
     same = found(real)
-    for name in ("covariance", "spectrum"):
+    for name in ("covariance", "spectrum", "tails"):
         assert float(same[name]) < 1e-8
     # real noise has a mean of its own, by chance: 600 pixels of a level, 7 of them alike
     assert float(same["strength"]) < 0.05
@@ -103,6 +103,44 @@ def test_levels_that_are_cut_off_do_not_tell_how_strong_the_noise_was():
     assert float(real[..., :32, :].std()) < 0.03
     terms = statistics.distances(clean, level, made, real, WHITE)
     assert float(terms["level"]) < 0.02
+
+
+def test_texture_is_noise_that_is_stronger_at_slopes_than_its_level_says():
+    gen = torch.Generator().manual_seed(12)
+    # Flat, but for a quarter of the rows, which slope within the same level.
+    clean = torch.full((2, 3, 96, 96), 0.55)
+    clean[..., :24, :] = torch.linspace(0.51, 0.61, 96)
+    level = torch.full_like(clean, 0.01)
+    level[..., :24, :] = 0.02
+    real = level * torch.randn(clean.shape, generator=gen)
+    known = statistics.distances(clean, level, real, real, WHITE)
+    flat = statistics.distances(clean, real.std() * torch.ones_like(level), real, real, WHITE)
+    # bins of 2304 values: log of each variance within sqrt(2 / 2304), here five times that
+    assert float(known["texture"]) < (5 * np.sqrt(2 / 2304)) ** 2
+    mean = (3 * 0.01**2 + 0.02**2) / 4
+    bins = np.log(np.array([0.01**2, 0.01**2, 0.01**2, 0.02**2]) / mean)
+    assert float(flat["texture"]) == pytest.approx(np.mean(bins**2), rel=0.15)
+
+
+def test_tails_are_those_of_the_values_whatever_their_strength():
+    rng = np.random.default_rng(13)
+    clean = torch.full((4, 3, 96, 96), 0.55)
+    gauss, laplace, gamma = (
+        torch.tensor(0.02 * draw.astype(np.float32))
+        for draw in (
+            rng.standard_normal(clean.shape),
+            rng.laplace(size=clean.shape) / np.sqrt(2),
+            (rng.gamma(4, size=clean.shape) - 4) / 2,
+        )
+    )
+
+    def found(noise):
+        return float(statistics.distances(clean, clean, noise, gauss, WHITE)["tails"])
+
+    assert found(1.5 * gauss) < 0.001
+    assert found(laplace) == pytest.approx(np.log(6 / 3) ** 2, rel=0.15)
+    # of shape 4: kurtosis 3 + 6 / 4, skewness 2 / sqrt(4)
+    assert found(gamma) == pytest.approx(np.log(4.5 / 3) ** 2 + np.arcsinh(1) ** 2, rel=0.15)
 
 
 def test_noise_is_seen_in_whole_codes_and_the_gradient_passes():
