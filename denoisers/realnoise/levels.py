@@ -10,6 +10,8 @@ import numpy as np
 import pipelines
 from catalogs import cameras
 from noisegen.errors import InputError
+from noisegen.neca import Sampler
+from noisegen.random import counter
 from pipelines.pairs import Pairs, Picture
 from pipelines.recipe import Recipe
 from pipelines.tables import Range, ends
@@ -17,6 +19,9 @@ from pipelines.tables.finish import Finish
 
 SETTINGS = 9
 """Settings of the camera that are tried, evenly spaced in their logarithm."""
+
+REFINED, FURTHEST = 4, 3.0
+"""How often a gain of NeCA is made better, and how far it may go from the strength, as a factor."""
 
 TRIAL = {"lazy": False, "per_image": 1, "draws": 2}
 """How a recipe's strength is tried: two draws of the noise of one square of each picture."""
@@ -84,6 +89,31 @@ def settings(
         curve = np.maximum.accumulate([max(strengths[name], 1e-6) for strengths in curves])
         found[name] = float(np.exp(np.interp(np.log(want), np.log(curve), np.log(tried))))
     return key, found
+
+
+def gain(sampler: Sampler, clean: Picture, wanted: float) -> float:
+    """Return the gain at which NeCA's noise on a picture has a strength.
+
+    It is near the strength over white, no further from it than
+    :data:`FURTHEST` times, and not above the card's highest.
+
+    Parameters
+    ----------
+    sampler
+        The networks.
+    clean
+        The picture.
+    wanted
+        Strength of the noise, in 8-bit levels.
+    """
+    low, high = wanted / 255 / FURTHEST, wanted / 255 * FURTHEST
+    high = min(high, sampler.card.highest_gain)
+    found = min(wanted / 255, high)
+    for _ in range(REFINED):
+        noisy = sampler.add_noise(clean, sampler.level_map(clean, found), counter(0, 0, 0))
+        made = strength(clean, noisy)
+        found = float(np.clip(found * wanted / made, low, high)) if made else high
+    return found
 
 
 def setting(recipe: Recipe) -> tuple[str, Range]:

@@ -17,7 +17,9 @@ from denoisers.realnoise import levels, white
 from denoisers.realnoise.halves import Halves
 from denoisers.realnoise.learned import NONE, Learned
 from denoisers.storage import make_folder, write_text
+from noisegen import neca
 from noisegen.errors import InputError
+from noisegen.neca import Sampler
 from noisegen.picture import Model
 from noisegen.random import Stream, generator
 from pipelines import presets
@@ -163,12 +165,20 @@ class Makers:
         return self._set(FINISHED, f"the same with the finish of {self.preset}")
 
     def neca(self) -> Row:
-        """Return noise of its camera's NeCA, of the gain that is each pair's strength."""
+        """Return noise of its camera's NeCA, the gain set as each pair wants it."""
         places = self.learned.places(
             self.pairs, self.halves.folder, self.work / "neca", self.seed, self.device
         )
         base = parse({**self._shared, "noise": WHOLE, "draws": DRAWS}, WHOLE)
-        gains = {name: strength / 255 for name, strength in self.strengths.items()}
+        path = self.work / f"{WHOLE}.json"
+        if not path.exists():
+            samplers = {place: Sampler(neca.load(place)) for place in set(places)}
+            found = {
+                pair.name: levels.gain(samplers[place], pair.clean, self.strengths[pair.name])
+                for pair, place in zip(self.pairs, places, strict=True)
+            }
+            write_text(path, json.dumps({"gain": found}, indent=1, ensure_ascii=False) + "\n")
+        gains = json.loads(path.read_text(encoding="utf-8"))["gain"]
         recipes = [
             base.model_copy(update={"neca": base.neca.model_copy(update={"gain": gain})})
             for gain in gains.values()
