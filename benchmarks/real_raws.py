@@ -10,7 +10,9 @@ decide which blocks these are, and no network has a part in it.
 Their noise is the standard deviation of the developed picture about a plane, mean over the
 channels, before and after: blotches count as grain does. A row has medians over the blocks, and
 which part of the deviation before is that of the drawn noise: the rest is texture, or noise beyond
-K and S, such as pixel-response non-uniformity. Texture that stays is counted as noise that stays.
+K and S, such as pixel-response non-uniformity. Texture that stays is counted as noise that stays in
+"times less"; "left of it" counts what stays beyond that rest, in variance, as the part of the noise
+of K and S that is left: the rest itself, if it stays whole, as none.
 
 Colours are the linear means over blocks of 64x64 pixels, of those that are neither dark nor clipped
 anywhere. By how much they move is told as a part of the colour (the length of the difference over
@@ -72,8 +74,10 @@ def main() -> None:
     if not isinstance(network, Developing):
         raise SystemExit(f"{asked.model} is no network of mosaics")
     restorer, rows, moves = RawRestorer(network), [], []
-    print("| raw | K | flat blocks | noise before | of it K and S | after | times less |")
-    print("|---|---:|---:|---:|---:|---:|---:|")
+    print(
+        "| raw | K | flat blocks | noise before | of it K and S | after | times less | left of it |"
+    )
+    print("|---|---:|---:|---:|---:|---:|---:|---:|")
     for path in asked.raws:
         image = raw.read(path)
         noise = as_it_looks(image) if asked.estimated else noise_of(image)
@@ -148,13 +152,27 @@ class Measured(NamedTuple):
     drawn: Values
     after: Values
 
+    @property
+    def left(self) -> float:
+        """Part of the drawn noise's deviation that is left, if all else that there was stays."""
+        rest = self.before**2 - self.drawn**2
+        share = np.median(self.after**2 - rest) / np.median(self.drawn**2)
+        return float(np.sqrt(max(0.0, share)))
+
     def __str__(self) -> str:
         """Return the cells of a row."""
         if not len(self.flat):
-            return " | | | |"
+            return " | | | | |"
         parts = (self.before, self.drawn / self.before, self.after, self.before / self.after)
         before, explained, after, less = (float(np.median(part)) for part in parts)
-        return f"{before:.4f} | {100 * explained:.0f} % | {after:.4f} | {less:.1f} |"
+        cells = (
+            f"{before:.4f}",
+            f"{explained:.0%}",
+            f"{after:.4f}",
+            f"{less:.1f}",
+            f"{self.left:.0%}",
+        )
+        return " | ".join(cells).replace("%", " %") + " |"
 
 
 def measure(before: Picture, after: Picture, drawn: Picture, side: int) -> Measured:
