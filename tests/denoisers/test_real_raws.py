@@ -122,7 +122,7 @@ def test_texture_that_stays_is_not_counted_as_noise_that_is_left(ramp: Picture) 
     clean = shown(frame_of(textured), ISP)
     found = measure(before, clean + (before - clean) / 4, drawn, SIDES[0])
     # A quarter of the noise is left, and the pattern: the whole is sqrt((1 + 1/4) / (1/16 + 1/4)) =
-    # 2 times less. A block's variance is good to 18 %, the median of a hundred to 2 %; of the noise's
+    # 2 times less. A block's variance is good to 18 %, the median of a hundred to 2 %; of the noise
     # that is a third of 1/16, so of a quarter a sixth: three times that.
     assert_allclose(np.median(found.before / found.after), 2, rtol=0.1)
     assert_allclose(found.left, 0.25, rtol=0.5)
