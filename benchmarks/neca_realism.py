@@ -84,6 +84,8 @@ class _Half:
         if folder in places.values():
             own = dict.fromkeys(places, _puts(fitted, folder))
         else:
+            for camera in places.keys() - {entry.camera for entry in fitted.entries}:
+                raise SystemExit(f"{camera}: none of its scenes is in the half that is fitted to")
             own = {c: _puts(of_camera(fitted, c), place) for c, place in places.items()}
         names = next(iter(own.values()))
         return cls(others, {name: _by_camera(own, name) for name in names})

@@ -48,7 +48,8 @@ def weights_by_camera(folder: str, cameras: Iterable[str]) -> dict[str, str]:
     Parameters
     ----------
     folder
-        Their weights, or a folder of weights for each camera, called as it is.
+        Their weights, or a folder of folders of weights, called as the cameras are
+        (:func:`folder_of`; letters and digits alone matter).
     cameras
         Names; that of an unknown camera is empty.
 
@@ -58,18 +59,24 @@ def weights_by_camera(folder: str, cameras: Iterable[str]) -> dict[str, str]:
         If some of the cameras have a folder there and others do not.
     """
     names = sorted(set(cameras))
-    there = {
-        name: str(Path(folder, name)) for name in names if name and Path(folder, name).is_dir()
-    }
+    here = Path(folder)
+    inside = sorted(here.iterdir()) if here.is_dir() else []
+    own = {_plain(place.name): str(place) for place in inside if place.is_dir()}
+    there = {name: own[folder_of(name)] for name in names if folder_of(name) in own}
     if not there:
         return dict.fromkeys(names, folder)
-    missing = [name or "an unknown camera" for name in names if name not in there]
+    missing = [folder_of(name) for name in names if name not in there]
     if missing:
         raise InputError(
-            f"{folder}: it has networks of {', '.join(there)}, and none of {', '.join(missing)}; "
-            "give each camera its folder"
+            f"{folder}: it has networks of {', '.join(map(folder_of, there))}, and none of "
+            f"{', '.join(missing)}; give each camera its folder"
         )
     return there
+
+
+def folder_of(camera: str) -> str:
+    """Return what the folder of a camera's networks is called."""
+    return _plain(camera) or "unknown"
 
 
 def _plain(name: str) -> str:

@@ -42,7 +42,7 @@ from pipelines import fit
 from pipelines.fit import Scenes
 from pipelines.pairs import Pairs, open_pairs
 
-LEARNED = ("level", "gain", "local", "statistics")
+LEARNED = ("level", "gain", "local", "statistics", "texture", "tails")
 """Losses that say how far a run has come: they fall as the noise gets real."""
 
 WRITTEN = (

@@ -20,9 +20,9 @@ The critics of NeCA have to find out what makes noise real; what is known of it 
 
 Both noises stand on the same clean pictures, so that their levels are the same pixels. S is a mean
 over a batch, the others are of one sample. Real noise was cut at black and white and rounded; so is
-made noise (:func:`seen`) but in *level* and *texture*, of which *level* leaves out levels of which
-much is cut off. Every term is 0 where the statistics are equal; chance keeps the mean of a term
-over batches above 0.
+made noise (:func:`seen`) but in *level* and *texture*, which leave out levels of which much is cut
+off. Every term is 0 where the statistics are equal; chance keeps the mean of a term over batches
+above 0.
 """
 
 import torch
@@ -87,7 +87,8 @@ def distances(
     real
         n, noisy minus clean codes over `white`.
     white
-        The code of white; variances are raised by that of the rounding to codes.
+        The code of white. Variances are raised by that of the rounding to codes, that of m, which
+        is not rounded, twice.
     """
     at = (clean * LEVELS).long().clamp_(0, LEVELS - 1)
     count = _sums(torch.ones_like(clean), at)
@@ -95,7 +96,7 @@ def distances(
     floor = 1 / (12 * white**2)
     variance, z = _standard(seen(clean, made, white), at, some, floor)
     real_variance, real_z = _standard(real, at, some, floor)
-    own = _sums(level.square(), at) / some + floor
+    own = _sums(level.square(), at) / some + 2 * floor
     mean = _sums(made, at) / some
 
     noisy = clean + real
@@ -106,7 +107,8 @@ def distances(
     logs, own_logs = (v.log() - real_variance.log() for v in (variance, own))
     spectra, real_spectra = spectrum(z), spectrum(real_z)
     relative = (level.square() + floor) / own.gather(2, at.flatten(2)).view_as(level)
-    textures, real_textures = (by_slope(v, clean) for v in (relative, real_z.square()))
+    told = (whole > 0).gather(2, at.flatten(2)).view_as(level)
+    textures, real_textures = (by_slope(v, clean, told) for v in (relative, real_z.square()))
     return {
         "level": _mean(own_logs.square(), whole),
         "strength": _mean(logs.square() + mean.square() / real_variance, weight),
@@ -141,12 +143,23 @@ def spectrum(z: Tensor) -> Tensor:
     return cells / strength + STEADY
 
 
-def by_slope(values: Tensor, clean: Tensor) -> Tensor:
-    """Return T, (N, 3, SLOPES): means of (N, 3, H, W) values from where x is flat to its edges."""
+def by_slope(values: Tensor, clean: Tensor, told: Tensor) -> Tensor:
+    """Return T, (N, 3, SLOPES): means of values from where x is flat to its edges.
+
+    Parameters
+    ----------
+    values, clean
+        (N, 3, H, W).
+    told
+        Which of them count, like them.
+    """
     across, down = torch.gradient(clean, dim=(-1, -2))
     order = torch.hypot(across, down).flatten(2).sort(dim=2, stable=True).indices
-    parts = values.flatten(2).gather(2, order).tensor_split(SLOPES, 2)
-    return torch.stack([part.mean(2) for part in parts], 2) + STEADY
+    sums, counts = (
+        torch.stack([part.sum(2) for part in one.gather(2, order).tensor_split(SLOPES, 2)], 2)
+        for one in ((values * told).flatten(2), told.to(values.dtype).flatten(2))
+    )
+    return sums / counts.clamp_min(1) + STEADY
 
 
 def tails(z: Tensor) -> Tensor:

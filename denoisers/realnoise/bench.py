@@ -9,7 +9,7 @@
         *.toml, *.json    fitted noise, settings of the camera
         *.corpora/        corpora of each picture
         start-SET.json    PSNR of the weights that all begin from, where these are given
-        neca/             NeCA's networks, where they are trained here
+        neca/CAMERA/      NeCA's networks, where they are trained here; CAMERA.pairs/: of what
         runs/ROW-SEED/    training runs, and psnr-SET.json of each set of pictures they ran on
 
 The same work folder goes on where it was stopped.

@@ -6,15 +6,20 @@ from pathlib import Path
 
 from denoisers import presets
 from denoisers.neca import recipe
-from denoisers.neca.pairs import weights_by_camera
+from denoisers.neca.pairs import folder_of, weights_by_camera
 from denoisers.neca.run import Run
+from denoisers.realnoise.halves import save
 from noisegen import neca
 from noisegen.errors import InputError
+from noisegen.neca.model import Part
 from pipelines.pairs import Pairs
 from pipelines.tables.neca import WHOLE
 
 PRESET = "neca-small"
 """By which they are trained here."""
+
+USED: tuple[Part, ...] = ("level", "correlation")
+"""Networks that make the noise of a row."""
 
 NAME = "the training pairs of the bench"
 """Of the camera on their card, where it is not known."""
@@ -51,11 +56,8 @@ class Learned:
         """Return what tells the networks for some pairs from others."""
         if self.weights is None:
             return f"{PRESET} by camera, {self.iterations} iterations" if self.there else None
-        found = {
-            camera: neca.load(place, ("level", "correlation")).sha256
-            for camera, place in self._given(pairs).items()
-        }
-        return found if len(set(found.values())) > 1 else next(iter(found.values()))
+        given = self._given(pairs).items()
+        return {camera: neca.load(place, USED).sha256 for camera, place in given}
 
     def check(self, pairs: Pairs, strengths: Mapping[str, float]) -> None:
         """Refuse given networks that the pairs' noise is too strong for.
@@ -70,7 +72,7 @@ class Learned:
         if self.weights is None:
             return
         for camera, place in self._given(pairs).items():
-            most = 255 * neca.load(place, ("level", "correlation")).card.highest_gain
+            most = 255 * neca.load(place, USED).card.highest_gain
             own = [entry.name for entry in pairs.entries if entry.camera == camera]
             name = max(own, key=strengths.__getitem__)
             if strengths[name] > most:
@@ -80,15 +82,15 @@ class Learned:
                     "others, or --fit-neca"
                 )
 
-    def places(self, pairs: Pairs, folder: Path, work: Path, seed: int, device: str) -> list[str]:
+    def places(self, pairs: Pairs, work: Path, seed: int, device: str) -> list[str]:
         """Return where the networks for each pair are; they are trained if they are not there.
 
         Parameters
         ----------
-        pairs, folder
-            The training pairs, and the folder that they are in.
+        pairs
+            The training pairs.
         work
-            Folder of the trainings.
+            Folder of the trainings, one of each camera, and of its pairs as files.
         seed, device
             Of the trainings.
         """
@@ -102,9 +104,15 @@ class Learned:
             | {"iterations": self.iterations, "hold_out": False},
             WHOLE,
         )
-        for camera in sorted(set(cameras)):
-            Run(own, str(folder), camera or NAME, work / camera, device=device).train()
-        return [str(work / camera) for camera in cameras]
+        folders = [folder_of(camera) for camera in cameras]
+        for name in sorted(set(folders)):
+            mine = [number for number, other in enumerate(folders) if other == name]
+            files = work / f"{name}.pairs"
+            for pair in pairs.take(mine):
+                save(files / "noisy" / f"{pair.name}.png", pair.noisy)
+                save(files / "clean" / f"{pair.name}.png", pair.clean)
+            Run(own, str(files), cameras[mine[0]] or NAME, work / name, device=device).train()
+        return [str(work / name) for name in folders]
 
     def _given(self, pairs: Pairs) -> dict[str, str]:
         assert self.weights is not None

@@ -15,7 +15,7 @@ import pipelines
 from catalogs import noise_file
 from denoisers.realnoise import levels, white
 from denoisers.realnoise.halves import Halves
-from denoisers.realnoise.learned import NONE, Learned
+from denoisers.realnoise.learned import NONE, USED, Learned
 from denoisers.storage import make_folder, write_text
 from noisegen import neca
 from noisegen.errors import InputError
@@ -166,13 +166,11 @@ class Makers:
 
     def neca(self) -> Row:
         """Return noise of its camera's NeCA, the gain set as each pair wants it."""
-        places = self.learned.places(
-            self.pairs, self.halves.folder, self.work / "neca", self.seed, self.device
-        )
+        places = self.learned.places(self.pairs, self.work / "neca", self.seed, self.device)
         base = parse({**self._shared, "noise": WHOLE, "draws": DRAWS}, WHOLE)
         path = self.work / f"{WHOLE}.json"
         if not path.exists():
-            samplers = {place: Sampler(neca.load(place)) for place in set(places)}
+            samplers = {place: Sampler(neca.load(place, USED)) for place in set(places)}
             found = {
                 pair.name: levels.gain(samplers[place], pair.clean, self.strengths[pair.name])
                 for pair, place in zip(self.pairs, places, strict=True)
