@@ -20,7 +20,7 @@ from denoisers import presets
 from denoisers.inference.restorer import Restorer
 from denoisers.realnoise import filters, levels
 from denoisers.realnoise.jobs import Jobs
-from denoisers.realnoise.learned import Learned
+from denoisers.realnoise.learned import USED, Learned
 from denoisers.realnoise.register import registered
 from denoisers.realnoise.scores import scores
 from denoisers.realnoise.split import split, thinned
@@ -99,14 +99,14 @@ def test_each_cameras_pictures_get_the_noise_of_its_own_networks(tmp_path, weigh
     entries = tuple(Entry(f"{c}{n}", f"{c}{n}", c, 0, None) for c in "AB" for n in range(2))
     pairs = Pairs("here", entries, lambda place: (), tuple(range(4)))
     one = Learned(weights)
-    work = (tmp_path, tmp_path / "work", 0, "cpu")
+    work = (tmp_path / "work", 0, "cpu")
     assert one.places(pairs, *work) == [weights] * 4
-    assert one.identity(pairs) == neca.load(weights, ("level", "correlation")).sha256
+    own = neca.load(weights, USED)
+    assert one.identity(pairs) == dict.fromkeys("AB", own.sha256)
     shutil.copytree(weights, tmp_path / "each/A")
     each = Learned(str(tmp_path / "each"))
-    with pytest.raises(InputError, match=r"it has networks of A, and none of B; give each camera"):
+    with pytest.raises(InputError, match=r"it has networks of a, and none of b; give each camera"):
         each.identity(pairs)
-    own = neca.load(weights, ("level", "correlation"))
     (tmp_path / "each/B").mkdir()
     neca.save(tmp_path / "each/B", dataclasses.replace(own, card=Card(gains={100: (0.002,)})))
     assert each.places(pairs, *work) == [str(tmp_path / "each" / c) for c in "AABB"]
@@ -422,8 +422,7 @@ def test_neca_is_trained_on_the_training_pairs_of_each_camera(tmp_path):
     found = json.loads((tmp_path / "r.json").read_text())
     assert list(found["tested"]["scenes"]["rows"]) == [row for row in ROWS if row != "start"]
     assert found["init"] is None
-    used = ("level", "correlation")
-    fitted = [neca.load(tmp_path / "r.work" / "neca" / camera, used) for camera in "AB"]
+    fitted = [neca.load(tmp_path / "r.work" / "neca" / camera, USED) for camera in "ab"]
     assert [one.card.metrics["iterations"] for one in fitted] == [1, 1]
     assert fitted[0].sha256 != fitted[1].sha256
     digests = [

@@ -23,6 +23,7 @@ from denoisers.neca.state import State
 from denoisers.neca.step import step
 from noisegen import neca
 from noisegen.cli import main
+from noisegen.errors import InputError
 from pipelines.pairs import open_pairs
 
 PRESETS = "denoisers.neca.presets"
@@ -351,6 +352,22 @@ def test_a_camera_is_found_however_it_is_written(pairs):
     for name in ("canon", "Can-on", "CANON "):
         assert {e.camera for e in camera_pairs.of_camera(of_both, name).entries} == {"canon"}
     assert len(camera_pairs.of_camera(of_both, "canon-5d2")) == len(of_both)
+
+
+def test_networks_are_found_by_the_name_of_the_camera(tmp_path):
+    def found(*cameras):
+        return camera_pairs.weights_by_camera(str(tmp_path), cameras)
+
+    assert found("Canon 5D2", "", "../etc") == dict.fromkeys(
+        ("Canon 5D2", "", "../etc"), str(tmp_path)
+    )
+    for name in ("canon-5d2", "unknown"):
+        (tmp_path / name).mkdir()
+    assert found("Canon5D2", "") == {
+        "Canon5D2": str(tmp_path / "canon-5d2"), "": str(tmp_path / "unknown")
+    }  # fmt: skip
+    with pytest.raises(InputError, match="has networks of canon5d2, and none of etc; give each"):
+        found("Canon5D2", "../etc")
 
 
 def test_bad_pairs_are_named(pairs, tmp_path):

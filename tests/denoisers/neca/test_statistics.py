@@ -6,8 +6,9 @@ import torch
 from scipy import ndimage
 
 from denoisers.data import Batch
-from denoisers.neca import statistics
+from denoisers.neca import objective, statistics
 from denoisers.neca.nets import Nets
+from denoisers.neca.objective import Real
 from denoisers.neca.recipe import parse
 from denoisers.neca.state import State
 from denoisers.neca.step import step
@@ -120,6 +121,42 @@ def test_texture_is_noise_that_is_stronger_at_slopes_than_its_level_says():
     mean = (3 * 0.01**2 + 0.02**2) / 4
     bins = np.log(np.array([0.01**2, 0.01**2, 0.01**2, 0.02**2]) / mean)
     assert float(flat["texture"]) == pytest.approx(np.mean(bins**2), rel=0.15)
+
+
+def test_texture_is_right_where_noise_is_weak_or_cut_off():
+    gen = torch.Generator().manual_seed(14)
+    clean = torch.rand((2, 3, 96, 96), generator=gen) / 10 + 0.51
+    for codes in (0.5, 1.0):
+        level = torch.full_like(clean, codes / WHITE)
+        real = statistics.seen(clean, level * torch.randn(clean.shape, generator=gen), WHITE)
+        terms = statistics.distances(clean, level, real, real, WHITE)
+        assert float(terms["texture"]) < (5 * np.sqrt(2 / 2304)) ** 2
+    # A white sky, of whose noise half is cut off, and noise as strong below it.
+    clean[..., :48, :] = 1.0
+    level = torch.full_like(clean, 0.02)
+    real = statistics.seen(clean, level * torch.randn(clean.shape, generator=gen), WHITE)
+    terms = statistics.distances(clean, level, real, real, WHITE)
+    assert float(terms["texture"]) < (5 * np.sqrt(2 / 1152)) ** 2
+
+
+def test_each_network_learns_what_it_can_see():
+    recipe = parse(LEARNS)
+    nets = Nets.begin(recipe)
+    clean, noisy = tensors(*pictures(2, 96, 15))
+    gen = torch.Generator().manual_seed(16)
+    white = torch.randn(clean.shape, generator=gen)
+    made = nets.make(clean, noisy, white, torch.full((2, 1, 1, 1), 0.02), apart=True)
+    terms = objective.statistics_terms(made, Real(clean, noisy - clean, noisy - clean, (0, 0)))
+    assert set(terms) == {"texture", "tails"} | {
+        f"statistics_{name}" for name in ("level", "strength", "covariance", "spectrum")
+    }
+    for name, net, other in (
+        ("texture", nets.level, nets.correlation), ("tails", nets.correlation, nets.level)
+    ):  # fmt: skip
+        nets.level.zero_grad(), nets.correlation.zero_grad()
+        terms[name].backward(retain_graph=True)
+        assert any(p.grad is not None and p.grad.abs().max() > 0 for p in net.parameters())
+        assert all(p.grad is None for p in other.parameters())
 
 
 def test_tails_are_those_of_the_values_whatever_their_strength():
