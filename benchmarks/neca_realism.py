@@ -84,8 +84,9 @@ class _Half:
         if folder in places.values():
             own = dict.fromkeys(places, _puts(fitted, folder))
         else:
-            for camera in places.keys() - {entry.camera for entry in fitted.entries}:
-                raise SystemExit(f"{camera}: none of its scenes is in the half that is fitted to")
+            strange = places.keys() - {entry.camera for entry in fitted.entries}
+            if strange:
+                raise SystemExit(f"{', '.join(sorted(strange))}: no scenes in part {part[0]}")
             own = {c: _puts(of_camera(fitted, c), place) for c, place in places.items()}
         names = next(iter(own.values()))
         return cls(others, {name: _by_camera(own, name) for name in names})

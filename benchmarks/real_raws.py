@@ -165,14 +165,8 @@ class Measured(NamedTuple):
             return " | | | | |"
         parts = (self.before, self.drawn / self.before, self.after, self.before / self.after)
         before, explained, after, less = (float(np.median(part)) for part in parts)
-        cells = (
-            f"{before:.4f}",
-            f"{explained:.0%}",
-            f"{after:.4f}",
-            f"{less:.1f}",
-            f"{self.left:.0%}",
-        )
-        return " | ".join(cells).replace("%", " %") + " |"
+        part, left = 100 * explained, 100 * self.left
+        return f"{before:.4f} | {part:.0f} % | {after:.4f} | {less:.1f} | {left:.0f} % |"
 
 
 def measure(before: Picture, after: Picture, drawn: Picture, side: int) -> Measured:

@@ -56,8 +56,9 @@ class Learned:
         """Return what tells the networks for some pairs from others."""
         if self.weights is None:
             return f"{PRESET} by camera, {self.iterations} iterations" if self.there else None
-        given = self._given(pairs).items()
-        return {camera: neca.load(place, USED).sha256 for camera, place in given}
+        given = self._given(pairs)
+        digests = {place: neca.load(place, USED).sha256 for place in set(given.values())}
+        return {camera: digests[place] for camera, place in given.items()}
 
     def check(self, pairs: Pairs, strengths: Mapping[str, float]) -> None:
         """Refuse given networks that the pairs' noise is too strong for.

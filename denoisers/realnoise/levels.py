@@ -94,8 +94,8 @@ def settings(
 def gain(sampler: Sampler, clean: Picture, wanted: float) -> float:
     """Return the gain at which NeCA's noise on a picture has a strength.
 
-    It is near the strength over white, no further from it than
-    :data:`FURTHEST` times, and not above the card's highest.
+    It is near the strength over white, no further from it than :data:`FURTHEST` times, and not
+    above the card's highest.
 
     Parameters
     ----------

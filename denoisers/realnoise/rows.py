@@ -168,33 +168,46 @@ class Makers:
         """Return noise of its camera's NeCA, the gain set as each pair wants it."""
         places = self.learned.places(self.pairs, self.work / "neca", self.seed, self.device)
         base = parse({**self._shared, "noise": WHOLE, "draws": DRAWS}, WHOLE)
-        path = self.work / f"{WHOLE}.json"
-        if not path.exists():
+
+        def gains() -> dict[str, Any]:
             samplers = {place: Sampler(neca.load(place, USED)) for place in set(places)}
-            found = {
-                pair.name: levels.gain(samplers[place], pair.clean, self.strengths[pair.name])
-                for pair, place in zip(self.pairs, places, strict=True)
+            each = zip(self.pairs, places, strict=True)
+            wanted = self.strengths
+            return {
+                "gain": {
+                    pair.name: levels.gain(samplers[place], pair.clean, wanted[pair.name])
+                    for pair, place in each
+                }
             }
-            write_text(path, json.dumps({"gain": found}, indent=1, ensure_ascii=False) + "\n")
-        gains = json.loads(path.read_text(encoding="utf-8"))["gain"]
+
+        facts = self._kept(WHOLE, gains)
         recipes = [
             base.model_copy(update={"neca": base.neca.model_copy(update={"gain": gain})})
-            for gain in gains.values()
+            for gain in facts["gain"].values()
         ]
-        data = self._corpora(recipes, WHOLE, places)
-        return Row(WHOLE, "learned by NeCA", data, {}, {"gain": gains})
+        return Row(WHOLE, "learned by NeCA", self._corpora(recipes, WHOLE, places), {}, facts)
 
     def _set(self, name: str, title: str) -> Row:
         """Return a row of physics, the camera set as each picture wants it."""
-        recipe, path = self._physics(name), self.work / f"{name}.json"
-        if not path.exists():
-            trial, halves = self.work / f"{name}.trial.zarr", self.halves
+        recipe, halves = self._physics(name), self.halves
+
+        def settings() -> dict[str, Any]:
+            trial = self.work / f"{name}.trial.zarr"
             key, found = levels.settings(recipe, self.strengths, halves.clean, halves.whole, trial)
-            write_text(path, json.dumps({key: found}, indent=1, ensure_ascii=False) + "\n")
-        facts = json.loads(path.read_text(encoding="utf-8"))
+            return {key: found}
+
+        facts = self._kept(name, settings)
         ((key, found),) = facts.items()
         recipes = [recipe.model_copy(update={key: value}) for value in found.values()]
         return Row(name, title, self._corpora(recipes, name), {}, facts)
+
+    def _kept(self, name: str, found: Callable[[], dict[str, Any]]) -> dict[str, Any]:
+        """Return what was found for a row, which is kept where it is there."""
+        path = self.work / f"{name}.json"
+        if not path.exists():
+            write_text(path, json.dumps(found(), indent=1, ensure_ascii=False) + "\n")
+        kept: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        return kept
 
     def _physics(self, name: str) -> Recipe:
         data = {**presets.read(self.preset), **self._shared, "draws": DRAWS}

@@ -365,7 +365,7 @@ def test_all_networks_begin_from_the_given_weights(pairs, results, start):
         np.testing.assert_allclose(rows["start"]["psnr_by_seed_and_picture"], [wanted])
 
 
-def test_each_picture_has_noise_of_its_own_strength(results):
+def test_each_picture_has_noise_of_its_own_strength(results, weights):
     out, _ = results
     work, found = out.with_suffix(".work"), json.loads(out.read_text())
     wanted = levels.strengths(open_pairs(work / "train"))
@@ -382,8 +382,9 @@ def test_each_picture_has_noise_of_its_own_strength(results):
     # Figures of a camera scatter by a quarter.
     assert np.abs(np.log(ratios["physics"])).max() < 0.7
     gains = found["chosen_on_training_pairs"]["neca-w"]["gain"]
-    for name, want in wanted.items():
-        assert 1 / levels.FURTHEST <= gains[name] / (want / 255) <= levels.FURTHEST
+    sampler = neca.Sampler(neca.load(weights, USED))
+    for one in open_pairs(work / "train"):
+        assert gains[one.name] == levels.gain(sampler, one.clean, wanted[one.name])
     seeds = {pipelines.open(path).recipe.seed for path in work.glob("physics.corpora/*")}
     assert len(seeds) == len(wanted), "no two pictures have the same white fields"
 

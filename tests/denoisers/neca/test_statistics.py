@@ -153,7 +153,8 @@ def test_each_network_learns_what_it_can_see():
     for name, net, other in (
         ("texture", nets.level, nets.correlation), ("tails", nets.correlation, nets.level)
     ):  # fmt: skip
-        nets.level.zero_grad(), nets.correlation.zero_grad()
+        nets.level.zero_grad()
+        nets.correlation.zero_grad()
         terms[name].backward(retain_graph=True)
         assert any(p.grad is not None and p.grad.abs().max() > 0 for p in net.parameters())
         assert all(p.grad is None for p in other.parameters())
