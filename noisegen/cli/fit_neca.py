@@ -31,7 +31,7 @@ RECIPE_KEYS = ("iterations", "batch", "seed")
 )
 @click.option("--out", required=True, metavar="DIR", help="The camera's folder.")
 @SCENES
-@click.option("--preset", metavar="NAME", help="Recipe by name: neca, neca-small or neca-distilled.")
+@click.option("--preset", metavar="NAME", help="Recipe: neca, neca-small or neca-distilled.")
 @click.option(
     "--recipe",
     "recipe_file",
