@@ -31,7 +31,8 @@ from benchmarks import harness
 from benchmarks.matching import nearest, strength
 from noisegen.isp.finish import finish
 from noisegen.isp.parameters import FinishParameters
-from noisegen.isp.rendered_noise import YCBCR, luma_curve, rendered_noise
+from noisegen.isp.rendered_noise import luma_curve, rendered_noise
+from noisegen.jpeg import YCBCR
 from pipelines import presets
 from pipelines.develop import isp_parameters
 from pipelines.pairs import Pairs, Picture, open_pairs

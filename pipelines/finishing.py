@@ -14,11 +14,11 @@ from noisegen.isp.finish import surroundings
 from noisegen.isp.geometry import Window
 from noisegen.isp.parameters import (
     FINISH_LIMITS,
-    SUBSAMPLINGS,
     FinishParameters,
     IspParameters,
 )
 from noisegen.isp.rendered_noise import luma_curve, rendered_noise
+from noisegen.jpeg import SUBSAMPLINGS
 from pipelines.recipe import Recipe
 from pipelines.tables import Range, ends
 from pipelines.tables.finish import Finish

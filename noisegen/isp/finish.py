@@ -17,36 +17,29 @@ sharpening
 resizing
     By a cubic kernel that is stretched to the step of the output.
 JPEG
-    Written and read by OpenCV (libjpeg-turbo).
+    Written and read by OpenCV (:mod:`noisegen.jpeg`).
 
 References
 ----------
 C. Tomasi, R. Manduchi, "Bilateral filtering for gray and color images", ICCV 1998.
 K. He, J. Sun, X. Tang, "Guided image filtering", TPAMI 35(6), 2013.
-ITU-T T.81, "Digital compression and coding of continuous-tone still images", 1992, A.2.
 """
 
 import math
 from functools import lru_cache
 from typing import Any, Literal
 
-import cv2
 import numpy as np
 import numpy.typing as npt
 
+from noisegen import jpeg
 from noisegen.errors import InputError
 from noisegen.isp.geometry import Window
-from noisegen.isp.parameters import FinishParameters, Subsampling
+from noisegen.isp.parameters import FinishParameters
 from noisegen.kernels import finish as kernel
 
 BAND = 1 << 16
 """Pixels that are filtered at a time: their planes stay in cache."""
-
-_SAMPLING_FACTOR: dict[Subsampling, int] = {
-    "4:4:4": cv2.IMWRITE_JPEG_SAMPLING_FACTOR_444,
-    "4:2:2": cv2.IMWRITE_JPEG_SAMPLING_FACTOR_422,
-    "4:2:0": cv2.IMWRITE_JPEG_SAMPLING_FACTOR_420,
-}
 
 
 def finished_size(frame: tuple[int, int], resize: float) -> tuple[int, int]:
@@ -86,7 +79,8 @@ def surroundings(parameters: FinishParameters) -> int:
     A window's pixels ``first`` to ``last`` along an axis cover the input from
     ``first * resize`` to ``(last + 1) * resize``.
     """
-    margins = [edge - 1 + margin for edge, margin in zip(*_grid(parameters), strict=True)]
+    block = parameters.block
+    margins = [edge - 1 + margin for edge, margin in zip(block, jpeg.margins(block), strict=True)]
     return math.ceil(parameters.resize * (max(margins) + _cubic_reach(parameters))) + (
         parameters.filter_reach
     )
@@ -140,7 +134,8 @@ def finish(
     wanted = _checked(window, size)
     _check_holds(picture, corner, needed(parameters, whole, wanted))
     blocks = _whole_blocks(parameters, size, wanted)
-    is_jpeg = parameters.quality is not None
+    quality = parameters.quality
+    is_jpeg = quality is not None
     out = np.empty((blocks.height, blocks.width, 3), np.uint8 if bits == 8 else np.uint16)
     # numba compiles anew for read-only arrays, so those are copied.
     picture = np.require(picture, requirements=("C", "A", "W"))
@@ -151,8 +146,8 @@ def finish(
         kernel.store(
             _filtered(picture, corner, whole, parameters, part), 2**bits - 1, is_jpeg, rows
         )
-    if is_jpeg:
-        out = _through_jpeg(out, parameters)
+    if quality is not None:
+        out = jpeg.through_jpeg(out, quality, parameters.subsampling)
     top, left = wanted.top - blocks.top, wanted.left - blocks.left
     return np.ascontiguousarray(
         out[top : top + wanted.height, left : left + wanted.width, :: -1 if is_jpeg else 1]
@@ -222,18 +217,6 @@ def _resized(
     return out
 
 
-def _through_jpeg(picture: npt.NDArray[np.uint8], p: FinishParameters) -> npt.NDArray[np.uint8]:
-    """Write a (H, W, 3) picture, blue first, as JPEG and read it again."""
-    options = [
-        cv2.IMWRITE_JPEG_QUALITY,
-        int(p.quality or 0),
-        cv2.IMWRITE_JPEG_SAMPLING_FACTOR,
-        _SAMPLING_FACTOR[p.subsampling],
-    ]
-    _, code = cv2.imencode(".jpg", picture, options)
-    return np.asarray(cv2.imdecode(code, cv2.IMREAD_COLOR), np.uint8)
-
-
 def _checked(window: Window | None, size: tuple[int, int]) -> Window:
     if window is None:
         return Window(0, 0, *size)
@@ -257,32 +240,10 @@ def _check_holds(picture: npt.NDArray[Any], corner: tuple[int, int], part: Windo
         )
 
 
-def _grid(p: FinishParameters) -> tuple[tuple[int, int], tuple[int, int]]:
-    """Return edge of the JPEG's blocks and the margin of context, for rows and columns.
-
-    Where colours are stored at half the resolution, reading interpolates them from one block into
-    the next.
-    """
-    height, width = p.block
-    return (height, width), (height if height > 8 else 0, width if width > 8 else 0)
-
-
 def _whole_blocks(p: FinishParameters, size: tuple[int, int], window: Window) -> Window:
     """Widen a window of the finished picture to what its JPEG blocks depend on."""
-    edges, margins = _grid(p)
-    (top, height), (left, width) = (
-        _widened(first, count, edge, margin, length)
-        for first, count, edge, margin, length in zip(
-            window[:2], window[2:], edges, margins, size, strict=True
-        )
-    )
-    return Window(top, left, height, width)
-
-
-def _widened(first: int, count: int, edge: int, margin: int, length: int) -> tuple[int, int]:
-    start = max(first // edge * edge - margin, 0)
-    stop = min(-(-(first + count) // edge) * edge + margin, length)
-    return start, stop - start
+    corner, shape = jpeg.widened(window[:2], window[2:], size, p.block)
+    return Window(*corner, *shape)
 
 
 def _span(first: int, count: int, p: FinishParameters) -> tuple[int, int]:

@@ -7,6 +7,7 @@ from typing import Literal, get_args
 import numpy as np
 import numpy.typing as npt
 
+from noisegen import jpeg
 from noisegen.errors import InputError
 from noisegen.isp.color import Reference, multiply, xyz_to_srgb
 
@@ -29,12 +30,6 @@ STAGES: tuple[Stage, ...] = get_args(Stage)
 HALO: dict[Demosaic, int] = {"nearest": 2, "bilinear": 2, "malvar": 2, "ahd": 4}
 """Pixels of context a demosaicer needs on every side, rounded up to keep the CFA phase."""
 
-
-Subsampling = Literal["4:4:4", "4:2:2", "4:2:0"]
-"""How a JPEG stores its colours: in full, at half the width, at half the width and height."""
-
-SUBSAMPLINGS: tuple[Subsampling, ...] = get_args(Subsampling)
-
 FINISH_LIMITS: dict[str, tuple[float, float]] = {
     "luma": (0, 1),
     "luma_radius": (1, 4),
@@ -46,13 +41,6 @@ FINISH_LIMITS: dict[str, tuple[float, float]] = {
     "quality": (1, 100),
 }
 """Least and greatest value of each number in :class:`FinishParameters`."""
-
-JPEG_UNIT: dict[Subsampling, tuple[int, int]] = {
-    "4:4:4": (8, 8),
-    "4:2:2": (8, 16),
-    "4:2:0": (16, 16),
-}
-"""Height and width of the blocks that a JPEG works on, all components together (T.81, A.2)."""
 
 
 @dataclass(frozen=True)
@@ -161,7 +149,7 @@ class FinishParameters:
     sharpen_radius: float = 0.8
     resize: float = 1.0
     quality: int | None = None
-    subsampling: Subsampling = "4:2:0"
+    subsampling: jpeg.Subsampling = "4:2:0"
     noise: tuple[float, ...] = ()
 
     def __post_init__(self) -> None:
@@ -178,7 +166,7 @@ class FinishParameters:
             raise InputError(
                 f"finish: noise {self.noise}: two or more finite values from 0 on are needed"
             )
-        check_option("JPEG subsampling", self.subsampling, SUBSAMPLINGS)
+        check_option("JPEG subsampling", self.subsampling, jpeg.SUBSAMPLINGS)
 
     @property
     def changes_pixels(self) -> bool:
@@ -194,7 +182,7 @@ class FinishParameters:
     @property
     def block(self) -> tuple[int, int]:
         """Height and width of the grid that the JPEG works on; (1, 1) without one."""
-        return (1, 1) if self.quality is None else JPEG_UNIT[self.subsampling]
+        return (1, 1) if self.quality is None else jpeg.UNIT[self.subsampling]
 
     @property
     def luma_reach(self) -> int:

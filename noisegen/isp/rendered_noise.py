@@ -18,6 +18,7 @@ from noisegen.isp.bulk import LINEAR_OFFSET, LINEAR_SCALE, render
 from noisegen.isp.color import inverse, multiply, xyz_to_srgb
 from noisegen.isp.parameters import Demosaic, IspParameters
 from noisegen.isp.transfer import CURVES
+from noisegen.jpeg import YCBCR
 
 MIDDLE_GREY = 0.18
 """Linear value of the grey that light meters expect."""
@@ -27,17 +28,6 @@ NODES = 33
 
 _LEVELS = 64  # greys that the curve is computed at, denser towards black
 _ROUNDING = 1024.0
-
-YCBCR = np.array(
-    [
-        [0.299, 0.587, 0.114],
-        [-0.299 / 1.772, -0.587 / 1.772, 0.5],
-        [0.5, -0.587 / 1.402, -0.114 / 1.402],
-    ]
-)
-"""R, G, B to Y, Cb, Cr of JPEG (ITU-T T.871, clause 7)."""
-
-YCBCR.setflags(write=False)
 
 
 class RenderedNoise(NamedTuple):

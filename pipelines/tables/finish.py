@@ -4,7 +4,8 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
-from noisegen.isp.parameters import FINISH_LIMITS, Subsampling
+from noisegen.isp.parameters import FINISH_LIMITS
+from noisegen.jpeg import Subsampling
 from pipelines.tables import Range, Table, check_range, ends
 
 STRONGEST = 20.0

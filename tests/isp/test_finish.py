@@ -8,12 +8,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from noisegen import jpeg
 from noisegen.errors import InputError
 from noisegen.isp import finish as module
 from noisegen.isp.finish import finish, finished_size, needed, surroundings
 from noisegen.isp.geometry import Window
-from noisegen.isp.parameters import SUBSAMPLINGS, FinishParameters
-from noisegen.isp.rendered_noise import YCBCR
+from noisegen.isp.parameters import FinishParameters
+from noisegen.jpeg import SUBSAMPLINGS, YCBCR
 
 FRAME = (75, 90)
 
@@ -90,7 +91,7 @@ def test_halved_colours_depend_on_the_next_block(monkeypatch, subsampling):
     parameters = FinishParameters(quality=50, subsampling=subsampling)
     window = Window(16, 16, 32, 32)
     whole = cut(finish(PICTURE, parameters), window)
-    monkeypatch.setattr(module, "_grid", lambda p: (p.block, (0, 0)))
+    monkeypatch.setattr(jpeg, "margins", lambda unit: (0, 0))
     part = needed(parameters, FRAME, window)
     alone = finish(cut(PICTURE, part), parameters, frame=FRAME, corner=part[:2], window=window)
     assert (alone != whole).any()

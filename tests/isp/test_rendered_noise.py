@@ -7,7 +7,8 @@ from noisegen import cfa
 from noisegen.errors import InputError
 from noisegen.isp.bulk import render
 from noisegen.isp.parameters import DEMOSAICS, GAMMAS, IspParameters
-from noisegen.isp.rendered_noise import NODES, YCBCR, luma_curve, rendered_noise
+from noisegen.isp.rendered_noise import NODES, luma_curve, rendered_noise
+from noisegen.jpeg import YCBCR
 
 MATRIX = ((0.7161, 0.2475, 0.0364), (0.2759, 0.9854, -0.2613), (0.0253, -0.2454, 1.2201))
 SHOT = np.array([4e-4, 3e-4, 5e-4, 3.2e-4])

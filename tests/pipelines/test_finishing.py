@@ -9,7 +9,8 @@ from noisegen import cfa
 from noisegen.errors import InputError, RecipeError
 from noisegen.isp.bulk import render
 from noisegen.isp.finish import finish
-from noisegen.isp.parameters import SUBSAMPLINGS, FinishParameters
+from noisegen.isp.parameters import FinishParameters
+from noisegen.jpeg import SUBSAMPLINGS
 from noisegen.random import DRAWS
 from pipelines import finishing, materialize, recipe
 from pipelines.develop import SHOTS, isp_parameters
