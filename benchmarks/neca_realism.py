@@ -133,10 +133,12 @@ def put_neca(sampler: Sampler, *, read: bool = False, matched: bool = False) -> 
         noise = (pair.noisy.astype(np.float64) - pair.clean) / np.iinfo(pair.clean.dtype).max
         gain = sampler.gain(pair.noisy) if read else float(noise.std())
         level = sampler.level_map(pair.clean, gain)
-        where = random.counter(0, number, draw)
+        where, jpeg = random.counter(0, number, draw), sampler.card.jpeg
+        rng = random.generator(0, random.Stream.BENCH, number, draw)
+        quality = None if jpeg is None else jpeg.draw(rng)
 
         def made(s: float) -> Picture:
-            return sampler.add_noise(pair.clean, np.float32(s) * level, where)
+            return sampler.add_noise(pair.clean, np.float32(s) * level, where, quality=quality)
 
         return _as_strong(pair, made) if matched else made(1.0)
 

@@ -23,6 +23,7 @@ from catalogs.camera_noise import log_uniform
 from catalogs.sources import pictures
 from noisegen import random
 from noisegen.errors import CorpusMismatchError, InputError, MissingDataError
+from noisegen.jpeg import SUBSAMPLINGS
 from noisegen.picture.parameters import Picture
 from pipelines.develop import Arrays
 from pipelines.on_picture import RenderedDeveloper
@@ -124,7 +125,11 @@ class NecaDeveloper(RenderedDeveloper):
                 counter = random.counter(self.recipe.seed, int(row["image"]), int(row["draw"]))
                 window = Part(y, y + patch, x, x + patch)
                 out[:] = self._networks.add_noise(
-                    self.whole.picture, self.whole.level, counter, window
+                    self.whole.picture,
+                    self.whole.level,
+                    counter,
+                    window,
+                    quality=int(row["jpeg_quality"]),
                 )
         return {"clean": clean, "noisy": noisy}
 
@@ -143,6 +148,10 @@ class NecaDeveloper(RenderedDeveloper):
         else:
             rows["iso"], rows["strength"] = self._networks.card.draw_gain(rng)
         rows["exposure_ratio"] = 1
+        jpeg = self._networks.card.jpeg
+        if jpeg is not None and table.jpeg:
+            rows["jpeg_quality"] = jpeg.draw(rng)
+            rows["jpeg_subsampling"] = SUBSAMPLINGS.index(jpeg.subsampling)
 
     @property
     def _networks(self) -> "Sampler":
@@ -217,6 +226,11 @@ def with_weights(recipe: Recipe, place: str | None) -> Recipe:
         table = table.model_copy(update={"gain": gain, "gain_from": None})
     recipe = recipe.model_copy(update={"neca": table})
     _check_gains(recipe, neca)
+    if neca.card.jpeg is not None and recipe.neca.jpeg and recipe.depth != 8:
+        raise InputError(
+            f"bits: the noise of {neca.card.camera or recipe.camera} is that of JPEGs "
+            f"({neca.card.jpeg}), which have 8 bits; leave bits away, or set neca.jpeg = false"
+        )
     return recipe
 
 

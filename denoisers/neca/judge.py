@@ -10,11 +10,13 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
+from denoisers.neca.jpeg import through_jpeg
 from denoisers.neca.losses import global_level
 from denoisers.neca.nets import Nets
 from denoisers.training.objective import to_float
 from denoisers.training.validation import Middles
 from noisegen import metrics
+from noisegen.neca.card import Jpeg
 from noisegen.neca.networks import MOST_STAGES
 from noisegen.random import Stream, torch_generator
 from pipelines.realism import distances
@@ -73,11 +75,14 @@ class HeldOut:
         Of the noise that is made for them, the same every time.
     measured_gain
         P is given the measured strength of the real noise, not what E reads.
+    jpeg
+        What the noisy pictures were in, and made noise goes through.
     """
 
     middles: Middles
     seed: int
     measured_gain: bool = False
+    jpeg: Jpeg | None = None
 
     def scores(
         self,
@@ -107,6 +112,9 @@ class HeldOut:
             with torch.inference_mode():
                 given = global_level(noisy - clean) if self.measured_gain else None
                 synthetic = clean + nets.make(clean, noisy, white, given).correlated
+                if self.jpeg is not None:
+                    quality = self.jpeg.middle
+                    synthetic = through_jpeg(synthetic.clamp(0, 1), quality, self.jpeg.subsampling)
                 restored = noisy if nets.denoiser is None else nets.denoiser(noisy)
             x, y, out, r = (
                 t[0].permute(1, 2, 0).cpu().double().numpy()

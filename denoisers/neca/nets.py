@@ -119,6 +119,12 @@ class Nets:
         mixed = independent.detach() if apart else independent
         return Made(gain, level, independent, mixed + self.correlation(mixed))
 
+    def again(self, made: Made, white: Tensor, *, apart: bool = False) -> Tensor:
+        """Return another draw of the correlated noise, of the same level maps."""
+        mixed = (made.level.detach() if apart else made.level) * white
+        drawn: Tensor = mixed + self.correlation(mixed)
+        return drawn
+
 
 def _scale(nets: Nets) -> None:
     """Draw weights that keep the strength of what goes through.

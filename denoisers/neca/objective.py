@@ -20,6 +20,7 @@ from denoisers.neca.losses import (
 )
 from denoisers.neca.nets import Made, Nets
 from denoisers.neca.recipe import Weights
+from noisegen.jpeg import Setting
 
 Terms = dict[str, Tensor]
 """Losses by name, without their weights."""
@@ -38,6 +39,8 @@ class Real(NamedTuple):
         Of the pixels that D2 sees, down and across: 0 … 2.
     white
         The code of white in the noisy pictures.
+    jpeg
+        What the noisy pictures were in, if anything.
     """
 
     clean: Tensor
@@ -45,6 +48,7 @@ class Real(NamedTuple):
     shown: Tensor
     offset: tuple[int, int]
     white: int = 255
+    jpeg: Setting | None = None
 
 
 def maker_terms(made: Made, real: Real, border: Border) -> Terms:
@@ -57,12 +61,14 @@ def maker_terms(made: Made, real: Real, border: Border) -> Terms:
     }
 
 
-def statistics_terms(made: Made, real: Real) -> Terms:
+def statistics_terms(made: Made, again: Tensor, real: Real) -> Terms:
     """Return the distances of statistics (:mod:`denoisers.neca.statistics`).
 
+    `again` is a second draw of the correlated noise on the same pictures.
     ``texture`` and ``tails`` have weights of their own, the others are ``statistics_…``.
     """
-    found = statistics.distances(real.clean, made.level, made.correlated, real.noise, real.white)
+    drawn = made.correlated, again
+    found = statistics.distances(real.clean, made.level, drawn, real.noise, real.white, real.jpeg)
     own = {name: found.pop(name) for name in ("texture", "tails")}
     return {f"statistics_{name}": value for name, value in found.items()} | own
 

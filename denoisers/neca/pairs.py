@@ -10,8 +10,12 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from denoisers.neca.recipe import Compressed
 from noisegen.errors import InputError
+from noisegen.jpeg import quality_of, subsampling_of
+from noisegen.neca.card import Jpeg
 from pipelines.pairs import Pair, Pairs
+from pipelines.tables import ends
 
 MOST = 512
 """Pairs of a set that are measured, evenly spread over it."""
@@ -24,6 +28,12 @@ FAR = 12 / 255
 
 MANY = 16
 """ISOs above which they are taken for drawn ones, and gains are put together stop by stop."""
+
+MOST_JPEGS, JPEG_SIDE = 16, 768
+"""Pictures, evenly spread, and pixels of their height and width, in which JPEGs are looked for."""
+
+COMMON = 0.1, 0.9
+"""Quantiles of the qualities found that are the least and the greatest: a stray one is left out."""
 
 Gains = dict[int, tuple[float, ...]]
 
@@ -121,9 +131,9 @@ def _whole_stop(iso: int) -> int:
     return max(1, round(100 * 2.0 ** round(math.log2(iso / 100))))
 
 
-def spread(count: int) -> list[int]:
+def spread(count: int, most: int = MOST) -> list[int]:
     """Return the numbers of the pairs that are measured."""
-    numbers: list[int] = np.unique(np.linspace(0, count - 1, min(count, MOST)).astype(int)).tolist()
+    numbers: list[int] = np.unique(np.linspace(0, count - 1, min(count, most)).astype(int)).tolist()
     return numbers
 
 
@@ -153,6 +163,45 @@ def check(pair: Pair, patch: int, where: str) -> npt.NDArray[np.float32]:
             f"{BLOCK}x{BLOCK} pixels differ by {255 * apart:.0f} of 255); pair them anew"
         )
     return noise
+
+
+def jpeg_of(pairs: Pairs, wanted: Compressed) -> Jpeg | None:
+    """Return the JPEGs that the noisy pictures of pairs were in; None where they were in none.
+
+    Parameters
+    ----------
+    pairs
+        Of one camera.
+    wanted
+        What is known, and what is to be found (:mod:`noisegen.jpeg`).
+
+    Raises
+    ------
+    InputError
+        If a JPEG is asked for, and the pictures have not 8 bits.
+    """
+    if wanted.quality == "none":
+        return None
+    noisy = [
+        pairs[number].noisy[:JPEG_SIDE, :JPEG_SIDE] for number in spread(len(pairs), MOST_JPEGS)
+    ]
+    if any(picture.dtype != np.uint8 for picture in noisy):
+        if wanted.quality == "found":
+            return None
+        raise InputError(
+            f"{pairs.where}: jpeg.quality: a JPEG has 8 bits, and these pictures have 16"
+        )
+    if wanted.quality == "found":
+        told = [quality_of([picture]) for picture in noisy]
+        found = [quality for quality in told if quality is not None]
+        if 2 * len(found) < len(noisy):
+            return None
+        low, high = np.quantile(found, COMMON, method="nearest").astype(int).tolist()
+        noisy = [picture for picture, quality in zip(noisy, told, strict=True) if quality]
+    else:
+        low, high = map(int, ends(wanted.quality))
+    own = subsampling_of(noisy) if wanted.subsampling == "found" else wanted.subsampling
+    return Jpeg(quality=(low, high), subsampling=own)
 
 
 def iso_of(pairs: Pairs, number: int) -> int | None:

@@ -9,8 +9,9 @@ from pydantic import Field, ValidationError, model_validator
 from denoisers.neca.losses import STEP, Border, Gan
 from denoisers.training.recipe import Count, Fraction, Validation
 from noisegen.errors import RecipeError
+from noisegen.jpeg import Subsampling
 from noisegen.neca.networks import Activation, Final, Padding
-from pipelines.tables import Table, first_problem, to_toml
+from pipelines.tables import Table, check_range, first_problem, to_toml
 
 Weight = Annotated[float, Field(ge=0)]
 Rate = Annotated[float, Field(gt=0)]
@@ -130,6 +131,28 @@ class Weights(Table):
         return bool(self.statistics or self.texture or self.tails)
 
 
+class Compressed(Table):
+    """JPEGs that the noisy pictures were in: made noise goes through one too."""
+
+    quality: Literal["none", "found"] | int | tuple[int, int] = Field(
+        default="none",
+        description="On libjpeg's scale from 1 to 100, or a range drawn from; found: that of the "
+        "noisy pictures, where they were in JPEGs and are whole; none: no JPEG. Unpublished.",
+    )
+    subsampling: Literal["found"] | Subsampling = Field(
+        default="found", description="Of the JPEG's colours; found: that of the noisy pictures."
+    )
+
+    @model_validator(mode="after")
+    def _holds_together(self) -> Self:
+        if isinstance(self.quality, str):
+            if self.quality == "none" and self.subsampling != "found":
+                raise ValueError("subsampling: quality is none; give a quality, or found")
+        else:
+            check_range("quality", self.quality, 1, 100)
+        return self
+
+
 class NecaTraining(Table):
     """How a camera's noise is learned from pairs."""
 
@@ -190,6 +213,7 @@ class NecaTraining(Table):
         description="Initial weights keep the strength of what goes through (He), as narrow "
         "networks need; as published their standard deviation is 0.02.",
     )
+    jpeg: Compressed = Field(default=Compressed(), description="What made noise goes through.")
     weights: Weights = Field(default=Weights(), description="Factors of the losses.")
     gain: Gain = Field(default=Gain(), description="Network E.")
     level: Level = Field(default=Level(), description="Network P.")

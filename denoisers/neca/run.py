@@ -36,7 +36,9 @@ from denoisers.training.ranks import chosen
 from denoisers.training.step import DivergedError
 from denoisers.training.validation import Middles
 from noisegen import neca
+from noisegen.errors import InputError
 from noisegen.neca import Card, Neca
+from noisegen.neca.card import Jpeg
 from noisegen.neca.model import FILE
 from pipelines import fit
 from pipelines.fit import Scenes
@@ -152,8 +154,13 @@ class Run:
             augment=self.recipe.augment,
         )
         recipe = self.recipe
+        if recipe.augment and self.jpeg is not None and self.jpeg.subsampling == "4:2:2":
+            raise InputError(
+                f"augment: {self._pairs.where} are 4:2:2 JPEGs, whose colours are half as wide; "
+                "turned, they would be half as high: set augment = false"
+            )
         held = (
-            HeldOut(Middles(rest, recipe.validation), recipe.seed, recipe.measured_gain)
+            HeldOut(Middles(rest, recipe.validation), recipe.seed, recipe.measured_gain, self.jpeg)
             if rest
             else None
         )
@@ -170,6 +177,11 @@ class Run:
     def taken(self) -> str:
         """How many pairs of which cameras it is learned from, in a line."""
         return camera_pairs.taken(self._chosen, self._pairs, self.camera)
+
+    @cached_property
+    def jpeg(self) -> Jpeg | None:
+        """What the noisy pictures were in, and made noise goes through."""
+        return camera_pairs.jpeg_of(self._pairs, self.recipe.jpeg)
 
     @cached_property
     def _chosen(self) -> Pairs:
@@ -195,6 +207,8 @@ class Run:
             "pairs": len(self._pairs),
             "trained on": len(mixture.datasets[0]),
         }
+        if self.jpeg is not None:
+            data["jpeg"] = str(self.jpeg)
         return {
             "recipe.toml": self.recipe.to_toml(),
             "data.json": json.dumps(data, indent=1, ensure_ascii=False) + "\n",
@@ -218,7 +232,7 @@ class _Loop:
         try:
             for batch in islice(batches, recipe.iterations - state.iteration):
                 try:
-                    losses = step(state, batch, recipe)
+                    losses = step(state, batch, recipe, self.what.jpeg)
                 except DivergedError as error:
                     raise DivergedError(
                         f"{error}, on {self.loader.address(batch)}; look at these samples, or "
@@ -292,6 +306,7 @@ class _Loop:
         return Card(
             camera=self.what.camera,
             gains=self.gains,
+            jpeg=self.what.jpeg,
             origin=f"noisegen fit neca, preset {recipe.preset or 'none'}",
             data={pairs.where: self.what._dataset.identity},
             metrics=measured,

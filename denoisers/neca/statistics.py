@@ -5,29 +5,39 @@ The critics of NeCA have to find out what makes noise real; what is known of it 
 
 * *level*: mean of ``(log σ²(v) - log σ²(n))²`` over samples, channels and levels, where σ(v) is
   the root mean square of the level map m: no draw of v is needed;
-* *strength*: mean of ``(log σ²(w) - log σ²(n))² + (mean w / σ(n))²``: C neither strengthens nor
-  shifts what P has right;
-* *covariance*: mean over samples of the sum of ``(A(w) - A(n))²`` over channels c, c' and lags d of
+* *strength*: mean of ``‖log σ²(w) - log σ²(n)‖ + mean w mean w' / σ²(n)``: C neither strengthens
+  nor shifts what P has right, but makes up for what a JPEG takes away;
+* *covariance*: mean over samples of the sum of ``‖A(w) - A(n)‖`` over channels c, c' and lags d of
   ``A(c, c', d) = mean z_c(x) z_c'(x + d)``: v tells C how strong the noise is, and grain and
   colours may go with that;
-* *spectrum*: mean of ``(log S(w) - log S(n))²`` over the cells of the frequency plane and three
+* *spectrum*: mean of ``‖log S(w) - log S(n)‖`` over the cells of the frequency plane and three
   mixtures of the channels: powers S that are small hardly show in covariances;
 * *texture*: mean of ``(log T(m) - log T(n))²`` over samples, channels and four bins of the slope of
   the clean picture, of as many pixels each: T is the mean of z², for m that of (m / σ(v))²: P has
   to see where noise is stronger than its level says;
-* *tails*: mean of ``(log K(w) - log K(n))² + (asinh s(w) - asinh s(n))²`` over samples and
+* *tails*: mean of ``‖log K(w) - log K(n)‖ + ‖asinh s(w) - asinh s(n)‖`` over samples and
   channels, with K and s the means of z⁴ and z³.
 
-Both noises stand on the same clean pictures, so that their levels are the same pixels. S is a mean
-over a batch, the others are of one sample. Real noise was cut at black and white and rounded; so is
-made noise (:func:`seen`) but in *level* and *texture*, which leave out levels of which much is cut
-off. Every term is 0 where the statistics are equal; chance keeps the mean of a term over batches
-above 0.
+``‖f(w) - f(n)‖`` stands for ``(f(w) - f(n)) (f(w') - f(n))`` with a second draw w' on the same
+clean pictures. Its mean is that of ``(E f(w) - f(n))²``. A square's mean has the variance of f(w)
+on top, which is larger for coloured noise and for heavy tails, so that noise learned by squares is
+too white and too Gaussian.
+
+All noises stand on the same clean pictures, so that their levels are the same pixels. S is a mean
+over a batch, the others are of one sample. Real noise was cut at black and white and rounded, and
+may have been in a JPEG; so is made noise (:func:`seen`) but in the mean of w and in *level* and
+*texture*, which leave out levels of which much is cut off. Every term is 0 where the statistics are
+equal; the chance of n's own keeps the mean of a term over batches above 0.
 """
+
+from collections.abc import Callable
 
 import torch
 from torch import Tensor
 from torch.nn import functional
+
+from denoisers.neca.jpeg import through_jpeg
+from noisegen.jpeg import Setting
 
 LEVELS = 8
 """Bins of the level from black to white, of equal width."""
@@ -54,8 +64,8 @@ _MIXTURES = ((1 / 3, 1 / 3, 1 / 3), (1 / 2, -1 / 2, 0), (1 / 4, 1 / 4, -1 / 2))
 """Grey, and two differences of the channels."""
 
 
-def seen(clean: Tensor, noise: Tensor, white: int) -> Tensor:
-    """Return noise as it is in a picture of codes: cut at black and white, and rounded.
+def seen(clean: Tensor, noise: Tensor, white: int, jpeg: Setting | None = None) -> Tensor:
+    """Return noise as it is in a picture of codes, or a JPEG: cut at black and white, and rounded.
 
     The gradient of the rounding is taken for 1.
 
@@ -65,14 +75,23 @@ def seen(clean: Tensor, noise: Tensor, white: int) -> Tensor:
         x and w, (N, 3, H, W) in units of white.
     white
         The code of white.
+    jpeg
+        What the picture goes through, if anything.
     """
     cut = (clean + noise).clamp(0, 1)
+    if jpeg is not None:
+        return through_jpeg(cut, *jpeg) - clean
     rounded = (cut.detach() * white).round() / white
     return rounded - cut.detach() + cut - clean
 
 
 def distances(
-    clean: Tensor, level: Tensor, made: Tensor, real: Tensor, white: int
+    clean: Tensor,
+    level: Tensor,
+    made: tuple[Tensor, Tensor],
+    real: Tensor,
+    white: int,
+    jpeg: Setting | None = None,
 ) -> dict[str, Tensor]:
     """Return the six terms by name.
 
@@ -83,39 +102,45 @@ def distances(
     level
         m, like it.
     made
-        w, neither cut nor rounded.
+        w and w', two draws, neither cut nor rounded.
     real
         n, noisy minus clean codes over `white`.
     white
         The code of white. Variances are raised by that of the rounding to codes, that of m, which
         is not rounded, twice.
+    jpeg
+        What noisy pictures were in, if anything.
     """
     at = (clean * LEVELS).long().clamp_(0, LEVELS - 1)
     count = _sums(torch.ones_like(clean), at)
     some = count.clamp_min(1)
     floor = 1 / (12 * white**2)
-    variance, z = _standard(seen(clean, made, white), at, some, floor)
+    drawn = [_standard(seen(clean, one, white, jpeg), at, some, floor) for one in made]
+    variances, zs = zip(*drawn, strict=True)
     real_variance, real_z = _standard(real, at, some, floor)
     own = _sums(level.square(), at) / some + 2 * floor
-    mean = _sums(made, at) / some
+    first, second = (_sums(one, at) / some for one in made)
 
     noisy = clean + real
     is_cut = ((noisy <= 0.25 / white) | (noisy >= 1 - 0.25 / white)).to(clean.dtype)
     weight = count * (count >= FEWEST)
     whole = weight * (_sums(is_cut, at) / some <= MOST_CUT)
 
-    logs, own_logs = (v.log() - real_variance.log() for v in (variance, own))
-    spectra, real_spectra = spectrum(z), spectrum(real_z)
+    def product(f: Callable[[Tensor], Tensor]) -> Tensor:
+        one, other, true = (f(z) for z in (*zs, real_z))
+        return (one - true) * (other - true)
+
+    logs, again, own_logs = (v.log() - real_variance.log() for v in (*variances, own))
     relative = (level.square() + floor) / own.gather(2, at.flatten(2)).view_as(level)
     told = (whole > 0).gather(2, at.flatten(2)).view_as(level)
     textures, real_textures = (by_slope(v, clean, told) for v in (relative, real_z.square()))
     return {
         "level": _mean(own_logs.square(), whole),
-        "strength": _mean(logs.square() + mean.square() / real_variance, weight),
-        "covariance": (covariance(z) - covariance(real_z)).square().flatten(1).sum(1).mean(),
-        "spectrum": (spectra.log() - real_spectra.log()).square().mean(),
+        "strength": _mean(logs * again + first * second / real_variance, weight),
+        "covariance": product(covariance).flatten(1).sum(1).mean(),
+        "spectrum": product(lambda z: spectrum(z).log()).mean(),
         "texture": (textures.log() - real_textures.log()).square().mean(),
-        "tails": (tails(z) - tails(real_z)).square().sum(0).mean(),
+        "tails": product(tails).sum(0).mean(),
     }
 
 

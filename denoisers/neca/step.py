@@ -12,12 +12,15 @@ from denoisers.neca.losses import STEP, global_level
 from denoisers.neca.objective import Real, Terms
 from denoisers.neca.recipe import NecaTraining
 from denoisers.neca.state import Losses, State
+from denoisers.neca.statistics import seen
 from denoisers.training.objective import to_float
 from denoisers.training.step import DivergedError
+from noisegen.jpeg import Setting
+from noisegen.neca.card import Jpeg
 from noisegen.random import Stream, torch_generator
 
 
-def step(state: State, batch: Batch, recipe: NecaTraining) -> Losses:
+def step(state: State, batch: Batch, recipe: NecaTraining, jpeg: Jpeg | None = None) -> Losses:
     """Move all networks by one batch and return the losses, without their weights.
 
     Every draw is a function of the seed and the iteration.
@@ -30,6 +33,8 @@ def step(state: State, batch: Batch, recipe: NecaTraining) -> Losses:
         ``clean`` and ``noisy`` pictures.
     recipe
         What is learned how.
+    jpeg
+        What the noisy pictures were in, and made noise goes through.
 
     Raises
     ------
@@ -54,25 +59,39 @@ def step(state: State, batch: Batch, recipe: NecaTraining) -> Losses:
     down, across = torch.randint(STEP, (2,), generator=rng, device=device).tolist()
     shares = torch.rand((2, len(clean), 1, 1, 1), generator=rng, device=device)
     white_code = int(np.iinfo(batch.arrays["noisy"].dtype).max)
-    shown = noise
-    if recipe.dither:
-        unit = torch.rand(noise.shape, generator=rng, device=device) - 0.5
-        shown = noise + unit / white_code
-    real = Real(clean, noise, shown, (down, across), white_code)
+
+    def filled(codes: Tensor) -> Tensor:
+        """Fill rounding up."""
+        if not recipe.dither:
+            return codes
+        unit = torch.rand(codes.shape, generator=rng, device=device) - 0.5
+        return codes + unit / white_code
+
+    shown = filled(noise)
+    setting = None
+    if jpeg is not None:
+        low, high = jpeg.quality
+        quality = torch.randint(low, high + 1, (), generator=rng, device=device)
+        setting = Setting(int(quality), jpeg.subsampling)
+    real = Real(clean, noise, shown, (down, across), white_code, setting)
 
     _clear(state, list(nets.makers), to_none=not recipe.zero_gradients)
     given = global_level(noise) if recipe.measured_gain else None
     made = nets.make(clean, noisy, white, given, apart=recipe.apart)
     terms = objective.maker_terms(made, real, recipe.border)
     if recipe.weights.measures:
-        terms |= objective.statistics_terms(made, real)
+        other = torch.randn(clean.shape, generator=rng, device=device)
+        again = nets.again(made, other, apart=recipe.apart)
+        terms |= objective.statistics_terms(made, again, real)
+    judged = recipe.judges(state.iteration)
+    if setting is not None and (judged or nets.denoiser is not None):
+        made = made._replace(correlated=filled(seen(clean, made.correlated, white_code, setting)))
     learning = list(nets.makers)
     if nets.denoiser is not None:
         if state.iteration >= own.start:
             terms |= objective.denoiser_term(nets.denoiser, made, real, apart=own.apart)
         else:
             learning.remove("denoiser")
-    judged = recipe.judges(state.iteration)
     if judged and (state.iteration + 1) % recipe.heard_every == 0:
         terms |= objective.adversarial_terms(nets, made, real, recipe.gan)
     _move(state, terms, learning, recipe)

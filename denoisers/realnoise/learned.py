@@ -1,5 +1,6 @@
 """NeCA's networks for the bench: given, or trained on each camera's training pairs."""
 
+import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -7,6 +8,7 @@ from pathlib import Path
 from denoisers import presets
 from denoisers.neca import recipe
 from denoisers.neca.pairs import folder_of, weights_by_camera
+from denoisers.neca.recipe import NecaTraining
 from denoisers.neca.run import Run
 from denoisers.realnoise.halves import save
 from noisegen import neca
@@ -55,7 +57,10 @@ class Learned:
     def identity(self, pairs: Pairs) -> str | dict[str, str] | None:
         """Return what tells the networks for some pairs from others."""
         if self.weights is None:
-            return f"{PRESET} by camera, {self.iterations} iterations" if self.there else None
+            if not self.there:
+                return None
+            digest = hashlib.sha256(self._recipe(0).to_toml().encode()).hexdigest()
+            return f"{PRESET} ({digest[:16]}) by camera, {self.iterations} iterations"
         given = self._given(pairs)
         digests = {place: neca.load(place, USED).sha256 for place in set(given.values())}
         return {camera: digests[place] for camera, place in given.items()}
@@ -99,13 +104,7 @@ class Learned:
         if self.weights is not None:
             given = self._given(pairs)
             return [given[camera] for camera in cameras]
-        own = recipe.parse(
-            {**presets.read(PRESET, "denoisers.neca.presets"), "seed": seed}
-            # Of a camera there may be one scene only.
-            | {"iterations": self.iterations, "hold_out": False},
-            WHOLE,
-        )
-        folders = [folder_of(camera) for camera in cameras]
+        own, folders = self._recipe(seed), [folder_of(camera) for camera in cameras]
         for name in sorted(set(folders)):
             mine = [number for number, other in enumerate(folders) if other == name]
             files = work / f"{name}.pairs"
@@ -114,6 +113,14 @@ class Learned:
                 save(files / "clean" / f"{pair.name}.png", pair.clean)
             Run(own, str(files), cameras[mine[0]] or NAME, work / name, device=device).train()
         return [str(work / name) for name in folders]
+
+    def _recipe(self, seed: int) -> NecaTraining:
+        return recipe.parse(
+            {**presets.read(PRESET, "denoisers.neca.presets"), "seed": seed}
+            # Of a camera there may be one scene only.
+            | {"iterations": self.iterations, "hold_out": False},
+            WHOLE,
+        )
 
     def _given(self, pairs: Pairs) -> dict[str, str]:
         assert self.weights is not None

@@ -1,5 +1,6 @@
 """How noisy pairs are, and at which settings a recipe's camera is as noisy."""
 
+import math
 import shutil
 from collections.abc import Mapping
 from pathlib import Path
@@ -14,6 +15,7 @@ from noisegen.neca import Sampler
 from noisegen.random import counter
 from pipelines.pairs import Pairs, Picture
 from pipelines.recipe import Recipe
+from pipelines.rendered import at_depth
 from pipelines.tables import Range, ends
 from pipelines.tables.finish import Finish
 
@@ -109,9 +111,13 @@ def gain(sampler: Sampler, clean: Picture, wanted: float) -> float:
     low, high = wanted / 255 / FURTHEST, wanted / 255 * FURTHEST
     high = min(high, sampler.card.highest_gain)
     found = min(wanted / 255, high)
+    if sampler.card.jpeg is not None:
+        clean = at_depth(clean, 8)
     for _ in range(REFINED):
-        noisy = sampler.add_noise(clean, sampler.level_map(clean, found), counter(0, 0, 0))
-        made = strength(clean, noisy)
+        level = sampler.level_map(clean, found)
+        draws = [sampler.add_noise(clean, level, counter(0, 0, draw)) for draw in range(2)]
+        # of two draws: what a JPEG takes of the picture itself is no noise
+        made = strength(*draws) / math.sqrt(2)
         found = float(np.clip(found * wanted / made, low, high)) if made else high
     return found
 

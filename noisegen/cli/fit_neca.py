@@ -92,6 +92,10 @@ def command(**options: Any) -> None:
         overwrite=options["overwrite"],
     )
     click.echo(run.taken, err=True)
+    if run.jpeg is not None:
+        click.echo(f"JPEGs of {run.jpeg}: made noise goes through one too", err=True)
+    elif recipe.jpeg.quality == "found":
+        click.echo("no traces of JPEGs in the noisy pictures", err=True)
     with training(recipe.iterations) as told:
         result = replace(run, told=told).train()
     line = f"{folder}: {result.iterations} iterations on {result.pairs} pairs"

@@ -6,10 +6,11 @@ from collections.abc import Mapping
 from typing import Annotated, Any
 
 import numpy as np
-from pydantic import Field, field_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from noisegen.card import WeightsCard
 from noisegen.errors import InputError
+from noisegen.jpeg import Subsampling
 
 LARGEST_GAIN = 0.5
 """Bound of the gain where no card says what the camera's are; no noise of values from 0 to 1 that
@@ -19,6 +20,39 @@ FAR_ABOVE = 2.0
 """How many times the card's largest gain is still taken."""
 
 Gain = Annotated[float, Field(gt=0)]
+
+Quality = Annotated[int, Field(ge=1, le=100)]
+
+
+class Jpeg(BaseModel):
+    """The JPEGs that a camera writes, of which its noise is the noise."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    quality: tuple[Quality, Quality] = Field(description="The least and the greatest.")
+    subsampling: Subsampling = Field(description="Of the colours.")
+
+    @field_validator("quality")
+    @classmethod
+    def _in_order(cls, quality: tuple[int, int]) -> tuple[int, int]:
+        if quality[0] > quality[1]:
+            raise ValueError(f"the range {quality[0]} to {quality[1]} runs backwards")
+        return quality
+
+    def draw(self, rng: np.random.Generator) -> int:
+        """Draw a picture's quality."""
+        low, high = self.quality
+        return int(rng.integers(low, high + 1))
+
+    @property
+    def middle(self) -> int:
+        """Quality of a picture for which none is drawn."""
+        return sum(self.quality) // 2
+
+    def __str__(self) -> str:
+        """Say what they are in a few words."""
+        low, high = self.quality
+        return f"quality {low}" + f" to {high}" * (high > low) + f", {self.subsampling}"
 
 
 class Card(WeightsCard):
@@ -36,6 +70,11 @@ class Card(WeightsCard):
             description="Gains of real pictures by ISO, in increasing order: what E measured, or "
             "the standard deviation of noisy minus clean.",
         )
+    )
+
+    jpeg: Jpeg | None = Field(
+        default=None,
+        description="What noisy pictures are compressed to: the networks make what goes into it.",
     )
 
     @field_validator("gains")

@@ -102,8 +102,10 @@ class Neca:
 
     @property
     def sha256(self) -> str:
-        """Hash of all that noise follows from: options, weights as float32, gains by ISO."""
-        said = {"options": self.card.options, "gains": self.card.gains}
+        """Hash of all that noise follows from: options, weights as float32, gains by ISO, JPEG."""
+        said: dict[str, Any] = {"options": self.card.options, "gains": self.card.gains}
+        if self.card.jpeg is not None:
+            said["jpeg"] = self.card.jpeg.model_dump()
         digest = hashlib.sha256(json.dumps(said, sort_keys=True).encode())
         for name, tensor in sorted(self.state.items()):
             digest.update(name.encode())

@@ -15,6 +15,7 @@ import numpy.typing as npt
 import torch
 
 from noisegen.errors import InputError, WeightsError
+from noisegen.jpeg import UNIT, Subsampling, through_jpeg, widened
 from noisegen.neca.correlation import TILE, FastCorrelation
 from noisegen.neca.gain import FastGain
 from noisegen.neca.level import KEPT, FastLevel
@@ -185,8 +186,13 @@ class Sampler:
         level: Floats | float,
         source: Counter | Floats,
         window: Window | None = None,
+        *,
+        quality: int | None = None,
     ) -> npt.NDArray[Any]:
         """Return noisy codes ``round(white clip(clean / white + w, 0, 1))``, half to even.
+
+        Where the card has a JPEG, that is what goes into one, whose blocks begin at the corner of
+        the picture, and what comes out is returned.
 
         Parameters
         ----------
@@ -194,6 +200,9 @@ class Sampler:
             (H, W, 3) uint8 or uint16: the whole picture.
         level, source, window
             As in :meth:`noise`.
+        quality
+            Of the JPEG; by default the middle of the card's. 0: there is none, as where the card
+            has none.
 
         Returns
         -------
@@ -203,19 +212,31 @@ class Sampler:
         Raises
         ------
         InputError
-            If shapes do not fit, or the picture is not of codes.
+            If shapes do not fit, the picture is not of codes, or not of 8 bits for a JPEG, or its
+            quality is none.
         """
+        if quality is not None and not 0 <= quality <= 100:
+            raise InputError(f"a JPEG's quality is from 1 to 100 (0: no JPEG), not {quality}")
         if clean.dtype.kind != "u":
             raise InputError(f"noise is added to codes (uint8 or uint16), not to {clean.dtype}")
         check_picture(clean, self._smallest)
         shape = clean.shape[:2]
         white = np.float32(np.iinfo(clean.dtype).max)
-        window = window or Window.of(*shape)
-        out = np.empty((*window.shape, 3), clean.dtype)
-        for tile, noise in self._tiles(level, shape, source, window):
+        whole = Window.of(*shape)
+        window = window or whole
+        own = None if quality == 0 else self.card.jpeg
+        if own is not None and clean.dtype != np.uint8:
+            raise InputError(f"a JPEG has 8 bits ({own}, says the card); give an 8-bit picture")
+        seen = window if own is None else _jpeg_blocks(window, whole, own.subsampling)
+        out = np.empty((*seen.shape, 3), clean.dtype)
+        for tile, noise in self._tiles(level, shape, source, seen):
             value = np.clip(clean[tile.slices] / white + noise, 0, 1)
-            out[tile.within(window).slices] = np.rint(value * white)
-        return out
+            out[tile.within(seen).slices] = np.rint(value * white)
+        if own is None:
+            return out
+        file = np.ascontiguousarray(out[..., ::-1])
+        out = through_jpeg(file, quality or own.middle, own.subsampling)
+        return np.ascontiguousarray(out[(*window.within(seen).slices, slice(None, None, -1))])
 
     def _tiles(
         self,
@@ -246,6 +267,12 @@ class Sampler:
             tile = core.grown(0, window)
             rows, columns = tile.within(core).slices
             yield tile, mixed[0, :, rows, columns].permute(1, 2, 0).cpu().numpy()
+
+
+def _jpeg_blocks(window: Window, whole: Window, subsampling: Subsampling) -> Window:
+    """Return the window that a window of the JPEG follows from."""
+    corner, shape = widened((window.top, window.left), window.shape, whole.shape, UNIT[subsampling])
+    return Window(corner[0], corner[0] + shape[0], corner[1], corner[1] + shape[1])
 
 
 @contextlib.contextmanager

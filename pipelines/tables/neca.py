@@ -35,6 +35,11 @@ class Neca(Table):
         description="neca-s: standard deviation of the independent noise in 8-bit codes, or a "
         "range drawn uniformly; none: 25.",
     )
+    jpeg: bool = Field(
+        default=True,
+        description="Noisy pictures go through the JPEGs that the camera's card tells of, if it "
+        "does; false: they are what would go in.",
+    )
     precision: Literal["float32", "bfloat16"] = Field(
         default="float32", description="Of the correlation network."
     )

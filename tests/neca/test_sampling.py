@@ -1,5 +1,7 @@
 """Sampling: fast as published, tiled as whole, windows as crops, any size, any number of draws."""
 
+import hashlib
+import json
 import subprocess
 import sys
 
@@ -10,8 +12,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from noisegen.errors import InputError, WeightsError
+from noisegen.jpeg import SUBSAMPLINGS, through_jpeg
 from noisegen.kernels.philox import normals
 from noisegen.neca import Card, CorrelationNet, GainNet, LevelNet, Neca, Sampler, Window
+from noisegen.neca.card import Jpeg
 from noisegen.neca.correlation import FastCorrelation
 from noisegen.neca.gain import TILE, FastGain
 from noisegen.neca.level import FastLevel
@@ -177,6 +181,72 @@ def test_the_noise_of_a_window_is_the_window_of_the_noise(small, data):
     codes = sampler.add_noise(clean, level, where, window)
     assert codes.dtype == np.uint16
     assert np.array_equal(codes, sampler.add_noise(clean, level, where)[window.slices])
+
+
+def with_jpeg(neca, quality, subsampling="4:2:0"):
+    jpeg = Jpeg(quality=quality, subsampling=subsampling)
+    return Neca(**neca.networks, card=neca.card.model_copy(update={"jpeg": jpeg}))
+
+
+@pytest.mark.parametrize("subsampling", SUBSAMPLINGS)
+def test_noisy_pictures_come_out_of_the_card_s_jpeg(small, subsampling):
+    plain, sampler = Sampler(small), Sampler(with_jpeg(small, (60, 81), subsampling))
+    clean, where = picture(45, 67), counter(4, 1)
+    level = sampler.level_map(clean, 0.05)
+    np.testing.assert_array_equal(level, plain.level_map(clean, 0.05))
+    np.testing.assert_array_equal(
+        sampler.noise(level, (45, 67), where), plain.noise(level, (45, 67), where)
+    )
+    goes_in = np.ascontiguousarray(plain.add_noise(clean, level, where)[..., ::-1])
+    for asked, quality in ((None, 70), (35, 35), (98, 98)):
+        codes = sampler.add_noise(clean, level, where, quality=asked)
+        expected = through_jpeg(goes_in, quality, subsampling)[..., ::-1]
+        np.testing.assert_array_equal(codes, expected)
+        assert codes.flags.c_contiguous
+    without = plain.add_noise(clean, level, where, quality=35)
+    np.testing.assert_array_equal(without[..., ::-1], goes_in)
+
+
+@given(st.data())
+@settings(max_examples=40, deadline=None)
+def test_a_window_of_a_jpeg_is_the_window_of_the_whole_one(small, data):
+    quality = data.draw(st.sampled_from([20, 75, 95]))
+    sampler = Sampler(with_jpeg(small, (90, 90), data.draw(st.sampled_from(SUBSAMPLINGS))))
+    height, width = data.draw(st.sampled_from([(64, 96), (75, 83), (9, 70)]))
+    clean, where = picture(height, width, 3), counter(1, 3)
+    top, left = (data.draw(st.integers(0, n - 1)) for n in (height, width))
+    bottom = data.draw(st.integers(top + 1, height))
+    right = data.draw(st.integers(left + 1, width))
+    window = Window(top, bottom, left, right)
+    whole = sampler.add_noise(clean, 0.05, where, quality=quality)
+    part = sampler.add_noise(clean, 0.05, where, window, quality=quality)
+    np.testing.assert_array_equal(part, whole[window.slices])
+
+
+def test_a_jpeg_has_8_bits(small):
+    sampler = Sampler(with_jpeg(small, (60, 80), "4:2:2"))
+    with pytest.raises(InputError, match=r"a JPEG has 8 bits \(quality 60 to 80, 4:2:2, says"):
+        sampler.add_noise(picture(24, 24, dtype=np.uint16), 0.1, counter(1, 1))
+
+
+def test_the_hash_of_networks_tells_their_jpeg_and_is_the_old_one_without(small):
+    said = {"options": small.card.options, "gains": small.card.gains}
+    digest = hashlib.sha256(json.dumps(said, sort_keys=True).encode())
+    for name, weights in sorted(small.state.items()):
+        digest.update(name.encode() + weights.numpy().tobytes())
+    assert small.sha256 == digest.hexdigest()
+    cards = [((60, 80), "4:2:0"), ((60, 81), "4:2:0"), ((60, 80), "4:4:4")]
+    hashes = {with_jpeg(small, *jpeg).sha256 for jpeg in cards} | {small.sha256}
+    assert len(hashes) == 4
+
+
+@pytest.mark.parametrize("quality", [(0, 50), (50, 101), (80, 60)])
+def test_a_card_with_a_jpeg_that_cannot_be_is_refused(small, quality):
+    told = json.loads(with_jpeg(small, (60, 80)).card.to_json())
+    assert Card.from_json(json.dumps(told)).jpeg == Jpeg(quality=(60, 80), subsampling="4:2:0")
+    told["jpeg"]["quality"] = quality
+    with pytest.raises(WeightsError, match=r"jpeg\.quality"):
+        Card.from_json(json.dumps(told))
 
 
 def test_the_simplified_noise_is_white_where_nothing_is_correlated():

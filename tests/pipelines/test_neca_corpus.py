@@ -16,7 +16,9 @@ from denoisers.data.open import open_data
 from noisegen import neca, random
 from noisegen.cli import main
 from noisegen.errors import CorpusMismatchError, InputError
+from noisegen.jpeg import SUBSAMPLINGS
 from noisegen.neca import Card, CorrelationNet, GainNet, LevelNet, Neca, Sampler, Window
+from noisegen.neca.card import Jpeg
 from noisegen.raw import write_dng
 from pipelines import check
 from pipelines.execution import check_resources
@@ -128,6 +130,93 @@ def test_gains_are_drawn_once_a_picture_and_recorded(drawn):
     assert len(np.unique(sigmas)) == 3
     assert 5 <= sigmas.min() < sigmas.max() <= 50
     assert (drawn("f.zarr", noise="neca-s").table["strength"] == 25).all()
+
+
+@pytest.fixture(scope="module")
+def of_jpegs(weights, tmp_path_factory):
+    """The same networks with a card that says that their noise is that of JPEGs."""
+    folder = tmp_path_factory.mktemp("of_jpegs")
+    loaded = neca.load(weights, ("level", "correlation"))
+    jpeg = Jpeg(quality=(60, 80), subsampling="4:2:2")
+    card = loaded.card.model_copy(update={"jpeg": jpeg})
+    neca.save(folder, Neca(loaded.correlation, loaded.level, card=card))
+    return str(folder)
+
+
+@pytest.mark.parametrize("noise", ["neca-w", "neca-s"])
+def test_a_sample_is_the_crop_of_its_picture_s_jpeg(pictures, weights, of_jpegs, tmp_path, noise):
+    tables = []
+    for place in (weights, of_jpegs):
+        out = str(tmp_path / f"{len(tables)}.zarr")
+        pipelines.synthesize(folder_recipe(noise, seed=9), out, root=pictures, neca_weights=place)
+        corpus = pipelines.open(out)
+        tables.append(corpus.table)
+    plain, table = tables
+    assert not plain["jpeg_quality"].any()
+    assert not plain["jpeg_subsampling"].any()
+    np.testing.assert_array_equal(plain["strength"], table["strength"])
+    assert (table["jpeg_subsampling"] == SUBSAMPLINGS.index("4:2:2")).all()
+    sampler, noisy = Sampler(neca.load(of_jpegs, ("level", "correlation"))), {}
+    for number in map(int, corpus.valid):
+        row, arrays = corpus[number].row, corpus[number].arrays
+        image, draw, strength = int(row["image"]), int(row["draw"]), float(row["strength"])
+        if (image, draw) not in noisy:
+            path = f"{pictures}/{corpus.images.names[image]}"
+            source = cv2.imread(path, cv2.IMREAD_UNCHANGED)[..., ::-1]
+            clean = np.floor(source / np.iinfo(source.dtype).max * 255 + 0.5).astype(np.uint8)
+            level = strength / 255 if noise == "neca-s" else sampler.level_map(clean, strength)
+            noisy[image, draw] = sampler.add_noise(
+                clean, level, random.counter(9, image, draw), quality=int(row["jpeg_quality"])
+            )
+        y, x = int(row["y"]), int(row["x"])
+        whole = noisy[image, draw][y : y + 32, x : x + 32]
+        np.testing.assert_array_equal(arrays["noisy"], whole)
+    assert len(noisy) == 4
+
+
+@pytest.mark.parametrize("bits", [8, 16])
+def test_the_jpeg_can_be_left_away(drawn, weights, of_jpegs, bits):
+    plain = drawn("plain.zarr", run={"neca_weights": weights}, bits=bits)
+    without = drawn("out.zarr", run={"neca_weights": of_jpegs}, bits=bits, neca={"jpeg": False})
+    assert not without.table["jpeg_quality"].any()
+    for number in map(int, plain.valid[:3]):
+        np.testing.assert_array_equal(
+            plain[number].arrays["noisy"], without[number].arrays["noisy"]
+        )
+
+
+def test_each_picture_has_a_quality_of_its_own_within_the_card_s(drawn, of_jpegs):
+    table = drawn(run={"neca_weights": of_jpegs}, per_image=2, count=24, draws=2).table
+    own = [np.unique(table["jpeg_quality"][table["image"] == image]) for image in range(12)]
+    assert all(len(found) == 1 for found in own)
+    found = np.concatenate(own)
+    # all within 8 of 21 qualities: a chance of 14 (8 / 21)^12, one in 7000
+    assert 60 <= found.min() <= found.max() <= 80
+    assert found.max() - found.min() > 7
+
+
+def test_noise_of_jpegs_keeps_the_laws_of_corpora(drawn, small, of_jpegs, tmp_path):
+    options = {"noise": "neca-w", "patch": 40, "per_image": 5, "draws": 2}
+    whole = drawn("a.zarr", run={"neca_weights": of_jpegs, "shard_mb": 64}, **options)
+    path = tmp_path / "p.zarr"
+    for i in (2, 1):
+        pipelines.synthesize(
+            small(**options), str(path), part=(i, 2), shard_mb=1, neca_weights=of_jpegs
+        )
+    parts = pipelines.open(path)
+    assert parts.digest() == whole.digest()
+    found = check.verify(parts, regenerate=5, neca_weights=of_jpegs)
+    assert (found.damaged, found.different, len(found.regenerated)) == ((), (), 5)
+    result = CliRunner().invoke(
+        main, ["inspect", str(path), "--out", str(tmp_path / "s.png"), "--neca-weights", of_jpegs]
+    )
+    assert result.exit_code == 0, result.output
+
+
+def test_networks_with_a_jpeg_are_others(drawn, weights, of_jpegs, tmp_path):
+    recipe = drawn(run={"neca_weights": of_jpegs}).recipe
+    with pytest.raises(CorpusMismatchError, match="other networks than the recipe's"):
+        pipelines.synthesize(recipe, str(tmp_path / "d.zarr"), neca_weights=weights)
 
 
 def test_stronger_gains_are_noisier(drawn, pixels):
@@ -339,12 +428,15 @@ def test_a_gain_beyond_those_of_the_training_is_refused(with_gain, small, tmp_pa
          "ISO 50: the gains of camera S6 are known from ISO 100 to 1600"),
         (["--noise", "neca-w", "--neca-weights", "WEIGHTS", "--set", "neca.gain=0.3"],
          "neca.gain: 0.3 is far above the gains that these networks were trained at; 0.16"),
+        (["--noise", "neca-s", "--neca-weights", "OF_JPEGS", "--bits", "16"],
+         "bits: the noise of S6 is that of JPEGs (quality 60 to 80, 4:2:2), which have 8 bits"),
     ],
 )  # fmt: skip
-def test_what_cannot_be_is_refused_in_one_line(weights, tmp_path, options, message):
+def test_what_cannot_be_is_refused_in_one_line(weights, of_jpegs, tmp_path, options, message):
     photo = tmp_path / "photo.png"
     cv2.imwrite(str(photo), np.zeros((32, 32, 3), np.uint8))
-    given = {"WEIGHTS": weights, "neca.gain_from=PHOTO": f"neca.gain_from={photo}"}
+    given = {"WEIGHTS": weights, "OF_JPEGS": of_jpegs}
+    given |= {"neca.gain_from=PHOTO": f"neca.gain_from={photo}"}
     options = [given.get(option, option) for option in options]
     out = tmp_path / "c.zarr"
     result = CliRunner().invoke(main, ["synthesize", "--out", str(out), *options])

@@ -63,7 +63,7 @@ def test_equal_statistics_have_no_distance_and_others_have():
 
     def found(noise, level=None):
         level = torch.full_like(clean, 0.01) if level is None else level
-        return statistics.distances(clean, level, noise, real, WHITE)
+        return statistics.distances(clean, level, (noise, noise), real, WHITE)
 
     same = found(real)
     for name in ("covariance", "spectrum", "tails"):
@@ -87,10 +87,10 @@ def test_the_level_is_that_of_the_real_noise_and_needs_no_draw():
     clean[..., 32:] = 0.7
     level = torch.where(clean < 0.5, 0.02, 0.01)
     real = statistics.seen(clean, level * torch.randn(clean.shape, generator=gen), WHITE)
-    terms = statistics.distances(clean, level, real, real, WHITE)
+    terms = statistics.distances(clean, level, (real, real), real, WHITE)
     # variances of 2048 pixels: log of each within sqrt(2 / 2048), so the mean square near 1e-3
     assert float(terms["level"]) < 3e-3
-    doubled = statistics.distances(clean, 2 * level, real, real, WHITE)
+    doubled = statistics.distances(clean, 2 * level, (real, real), real, WHITE)
     assert float(doubled["level"]) == pytest.approx(np.log(4) ** 2, rel=0.05)
 
 
@@ -102,7 +102,7 @@ def test_levels_that_are_cut_off_do_not_tell_how_strong_the_noise_was():
     made = level * torch.randn(clean.shape, generator=gen)
     real = statistics.seen(clean, made, WHITE)
     assert float(real[..., :32, :].std()) < 0.03
-    terms = statistics.distances(clean, level, made, real, WHITE)
+    terms = statistics.distances(clean, level, (made, made), real, WHITE)
     assert float(terms["level"]) < 0.02
 
 
@@ -114,8 +114,9 @@ def test_texture_is_noise_that_is_stronger_at_slopes_than_its_level_says():
     level = torch.full_like(clean, 0.01)
     level[..., :24, :] = 0.02
     real = level * torch.randn(clean.shape, generator=gen)
-    known = statistics.distances(clean, level, real, real, WHITE)
-    flat = statistics.distances(clean, real.std() * torch.ones_like(level), real, real, WHITE)
+    known = statistics.distances(clean, level, (real, real), real, WHITE)
+    even = real.std() * torch.ones_like(level)
+    flat = statistics.distances(clean, even, (real, real), real, WHITE)
     # bins of 2304 values: log of each variance within sqrt(2 / 2304), here five times that
     assert float(known["texture"]) < (5 * np.sqrt(2 / 2304)) ** 2
     mean = (3 * 0.01**2 + 0.02**2) / 4
@@ -129,13 +130,13 @@ def test_texture_is_right_where_noise_is_weak_or_cut_off():
     for codes in (0.5, 1.0):
         level = torch.full_like(clean, codes / WHITE)
         real = statistics.seen(clean, level * torch.randn(clean.shape, generator=gen), WHITE)
-        terms = statistics.distances(clean, level, real, real, WHITE)
+        terms = statistics.distances(clean, level, (real, real), real, WHITE)
         assert float(terms["texture"]) < (5 * np.sqrt(2 / 2304)) ** 2
     # A white sky, of whose noise half is cut off, and noise as strong below it.
     clean[..., :48, :] = 1.0
     level = torch.full_like(clean, 0.02)
     real = statistics.seen(clean, level * torch.randn(clean.shape, generator=gen), WHITE)
-    terms = statistics.distances(clean, level, real, real, WHITE)
+    terms = statistics.distances(clean, level, (real, real), real, WHITE)
     assert float(terms["texture"]) < (5 * np.sqrt(2 / 1152)) ** 2
 
 
@@ -146,7 +147,9 @@ def test_each_network_learns_what_it_can_see():
     gen = torch.Generator().manual_seed(16)
     white = torch.randn(clean.shape, generator=gen)
     made = nets.make(clean, noisy, white, torch.full((2, 1, 1, 1), 0.02), apart=True)
-    terms = objective.statistics_terms(made, Real(clean, noisy - clean, noisy - clean, (0, 0)))
+    again = nets.again(made, torch.randn(clean.shape, generator=gen), apart=True)
+    real = Real(clean, noisy - clean, noisy - clean, (0, 0))
+    terms = objective.statistics_terms(made, again, real)
     assert set(terms) == {"texture", "tails"} | {
         f"statistics_{name}" for name in ("level", "strength", "covariance", "spectrum")
     }
@@ -173,7 +176,7 @@ def test_tails_are_those_of_the_values_whatever_their_strength():
     )
 
     def found(noise):
-        return float(statistics.distances(clean, clean, noise, gauss, WHITE)["tails"])
+        return float(statistics.distances(clean, clean, (noise, noise), gauss, WHITE)["tails"])
 
     assert found(1.5 * gauss) < 0.001
     assert found(laplace) == pytest.approx(np.log(6 / 3) ** 2, rel=0.15)
@@ -195,22 +198,70 @@ def test_gradients_are_those_of_finite_differences():
     clean = 0.2 + 0.6 * torch.rand((1, 3, 16, 16), generator=gen, dtype=torch.float64)
     real = 0.03 * torch.randn(clean.shape, generator=gen, dtype=torch.float64)
     level = 0.02 + 0.01 * torch.rand(clean.shape, generator=gen, dtype=torch.float64)
-    noise = 0.03 * torch.randn(clean.shape, generator=gen, dtype=torch.float64)
+    draws = [0.03 * torch.randn(clean.shape, generator=gen, dtype=torch.float64) for _ in range(2)]
 
-    def value(level, noise):
+    def value(level, *draws):
         # steps of one code would hide a finite difference: white is far up
-        return sum(statistics.distances(clean, level, noise, real, 1 << 40).values())
+        return sum(statistics.distances(clean, level, draws, real, 1 << 40).values())
 
-    for which in (0, 1):
-        inputs = [level.clone(), noise.clone()]
+    for which in range(3):
+        inputs = [level.clone(), *map(torch.clone, draws)]
         inputs[which].requires_grad_(True)
         (gradient,) = torch.autograd.grad(value(*inputs), inputs[which])
         along = torch.randn(clean.shape, generator=gen, dtype=torch.float64)
-        ends = [list(map(torch.clone, (level, noise))) for _ in range(2)]
+        ends = [list(map(torch.clone, (level, *draws))) for _ in range(2)]
         for sign, end in zip((1, -1), ends, strict=True):
             end[which] += sign * 1e-6 * along
         expected = float((value(*ends[0]) - value(*ends[1])).detach()) / 2e-6
         assert float((gradient * along).sum()) == pytest.approx(expected, rel=1e-3)
+
+
+def grain(white, share):
+    """Noise of which each pixel has a share of its four neighbours'."""
+    near = sum(white.roll(step, axis) for axis in (-1, -2) for step in (1, -1))
+    return 0.02 * (white + share * near) / (1 + 4 * share**2) ** 0.5
+
+
+def spiked(white, power):
+    return 0.01 * white.sign() * white.abs() ** power
+
+
+@pytest.mark.parametrize(
+    ("term", "law", "true", "tamer"),
+    [("covariance", grain, 0.25, 0.15), ("tails", spiked, 1.6, 1.45)],
+)
+def test_two_draws_favour_the_true_law_where_squares_of_one_favour_a_tamer(term, law, true, tamer):
+    gen = torch.Generator().manual_seed(17)
+    clean = torch.full((64, 3, 16, 16), 0.5)
+    products, squares = [], []
+    for _ in range(12):
+        one, two, other = (torch.randn(clean.shape, generator=gen) for _ in range(3))
+        real = law(other, true)
+
+        def excess(first, second, real=real):
+            """How much further off the tamer law is."""
+            far, near = (
+                statistics.distances(clean, clean, (law(first, k), law(second, k)), real, WHITE)
+                for k in (tamer, true)
+            )
+            return float(far[term] - near[term])
+
+        products.append(excess(one, two))
+        squares.append(excess(one, one))
+    # four standard errors of the means over 12 batches
+    for sign, found in ((1, products), (-1, squares)):
+        assert sign * np.mean(found) > 4 * np.std(found, ddof=1) / np.sqrt(len(found))
+
+
+def test_again_is_another_draw_of_the_same_levels():
+    nets = Nets.begin(parse(LEARNS))
+    clean, noisy = tensors(*pictures(1, 96, 18))
+    gen = torch.Generator().manual_seed(19)
+    white, other = (torch.randn(clean.shape, generator=gen) for _ in range(2))
+    strength = torch.full((1, 1, 1, 1), 0.02)
+    made, anew = (nets.make(clean, noisy, field, strength) for field in (white, other))
+    torch.testing.assert_close(nets.again(made, other), anew.correlated)
+    assert not torch.allclose(made.correlated, anew.correlated)
 
 
 LEARNS = {
