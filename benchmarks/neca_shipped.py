@@ -3,12 +3,14 @@
     noisegen synthesize --preset phone-jpeg --camera GP --set finish.target=mean \\
         --source-option size=320 --patch 192 --count 128 --per-image 4 --draws 3 --seed 1 \\
         --out GP.zarr
-    noisegen fit neca --preset neca-distilled --data GP.zarr --camera GP --out GP
+    noisegen fit neca --preset neca-distilled --set jpeg.quality=85-95 \\
+        --set jpeg.subsampling=4:2:0 --data GP.zarr --camera GP --out GP
     noisegen synthesize --preset phone-jpeg --camera GP --set finish.target=mean \\
         --source folder --root PHOTOGRAPHS --patch 160 --per-image 1 --seed 2 --out teacher.zarr
     python -m benchmarks.neca_shipped GP teacher.zarr [--write]
 
-The networks of the folder ``GP`` were fitted to the noise of the physics chain on dead leaves. They
+The networks of the folder ``GP`` were fitted to the noise of the physics chain on dead leaves. The
+chain ends with a JPEG, whose settings must be told, as patches are cut off its grid. The networks
 are rounded to float16, and put noise on the clean halves of ``teacher.zarr``, on contents that they
 have not seen, as strong as that of the noisy halves. The measures of ``noisegen realism`` against
 these go on the card; with ``--write`` the file goes to ``catalogs/neca``.

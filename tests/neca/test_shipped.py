@@ -3,6 +3,7 @@
 import tomllib
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 from click.testing import CliRunner
@@ -12,6 +13,7 @@ from catalogs.sources.deadleaves import DeadLeaves
 from noisegen import neca, random
 from noisegen.cli import main
 from noisegen.isp.transfer import encode
+from noisegen.neca.card import Jpeg
 from pipelines.neca import SHIPPED
 from pipelines.realism.measures import of_field
 from pipelines.realism.noise import noise_field
@@ -47,12 +49,14 @@ def test_cards_say_what_they_were_trained_on_and_how_they_measure(name):
     measured = card.metrics
     assert measured["on held-out dead leaves, KLD nats (Noise Flow)"] < 0.03
     assert measured["on photographs, KLD at each level nats"] < 0.04
-    assert measured["on photographs, covariance distance"] < 0.5
+    assert measured["on photographs, covariance distance"] < 0.35
     # the teacher's noise goes with texture, which C does not see: photographs have less of it
     ours, theirs = (
         measured[f"on photographs, lag-1 correlation{of}"] for of in ("", " of the teacher")
     )
-    assert 0.5 * theirs < ours < theirs
+    assert 0.7 * theirs < ours < theirs
+    # the teacher's JPEG (preset phone-jpeg)
+    assert card.jpeg == Jpeg(quality=(85, 95), subsampling="4:2:0")
     assert 0.5 <= measured["on photographs, AUC"] <= 1
 
 
@@ -67,15 +71,19 @@ def test_their_noise_is_as_their_cards_say(name):
     for number in range(6):
         linear = leaves.read(leaves.ref(number)).pixels
         clean = np.rint(255 * encode(linear, "srgb")).astype(np.uint8)
+        # softened, as a camera's pictures are: of finer ones its JPEG takes more than noise
+        clean = cv2.GaussianBlur(clean, (0, 0), 1.5)
         level = sampler.level_map(clean, gain)
         noisy = sampler.add_noise(clean, level, random.counter(0, number, 0))
         one = of_field(noise_field(clean, noisy))
         found = one if found is None else found + one
         strengths.append(float((noisy.astype(float) - clean).std()) / 255)
     lag = float(found.lags(1).mean())
-    assert lag == pytest.approx(card.metrics["on photographs, lag-1 correlation"], abs=0.1)
+    # photographs have finer parts, of which the JPEG takes what is related to no neighbour
+    on_photographs = card.metrics["on photographs, lag-1 correlation"]
+    assert on_photographs - 0.03 < lag < on_photographs + 0.2
     # a gain is about the noise's standard deviation, of pictures as they are in the mean
-    assert np.mean(strengths) == pytest.approx(gain, rel=0.4)
+    assert np.mean(strengths) == pytest.approx(gain, rel=0.15)
 
 
 def test_noise_of_a_phone_needs_no_raws_and_nothing_to_download(tmp_path, pictures):
@@ -105,8 +113,6 @@ def test_noise_of_a_phone_needs_no_raws_and_nothing_to_download(tmp_path, pictur
 
 @pytest.fixture
 def pictures(tmp_path):
-    import cv2
-
     folder = tmp_path / "pictures"
     folder.mkdir()
     rng = np.random.default_rng(2)
