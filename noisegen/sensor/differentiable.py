@@ -40,6 +40,10 @@ Clip = Literal["adc", "black"]
 SMALLEST_SHOT = 1e-9
 """Smallest Poisson gain above 0, normalised: CUDA counts electrons in 32 bits."""
 
+RESERVED = 6
+"""Calls after that of Poisson numbers, which with it move a CUDA generator on by 140: a mean of 64
+comes to more than 138 once in 1e15 draws."""
+
 
 @dataclass(frozen=True, eq=False)
 class BatchParameters:
@@ -355,8 +359,22 @@ def _poisson(x: Tensor, shot: Tensor, generator: torch.Generator) -> Tensor:
     """Count electrons; the value is the noisy signal, the gradient that of its mean, x."""
     gain = shot.detach().clamp(min=SMALLEST_SHOT)
     clean = x.detach()
-    noisy = gain * torch.poisson(clean.clamp(min=0) / gain, generator) + clean.clamp(max=0)
+    noisy = gain * _counts(clean.clamp(min=0) / gain, generator) + clean.clamp(max=0)
     return _straight_through(torch.where(shot > 0, noisy, clean), x)
+
+
+def _counts(mean: Tensor, generator: torch.Generator) -> Tensor:
+    """Draw Poisson numbers, and leave a CUDA generator where no next draw sees theirs again.
+
+    For each call torch takes 20 numbers of the generator; cuRAND's method for means below 64 needs
+    one more than it counts, so that read noise would go with shot noise (pytorch issue 136750).
+    """
+    drawn = torch.poisson(mean, generator)
+    if mean.device.type == "cuda":
+        none = mean.new_zeros(1)
+        for _ in range(RESERVED):
+            torch.poisson(none, generator)
+    return drawn
 
 
 def _tukey_lambda(x: Tensor, shape: Tensor, generator: torch.Generator) -> Tensor:
