@@ -116,12 +116,14 @@ class Nets:
         gain = self.gain(noisy)
         level = self.level(clean, gain if given is None else given)
         independent = level * white
-        mixed = independent.detach() if apart else independent
-        return Made(gain, level, independent, mixed + self.correlation(mixed))
+        return Made(gain, level, independent, self._correlated(independent, apart))
 
     def again(self, made: Made, white: Tensor, *, apart: bool = False) -> Tensor:
         """Return another draw of the correlated noise, of the same level maps."""
-        mixed = (made.level.detach() if apart else made.level) * white
+        return self._correlated(made.level * white, apart)
+
+    def _correlated(self, independent: Tensor, apart: bool) -> Tensor:
+        mixed = independent.detach() if apart else independent
         drawn: Tensor = mixed + self.correlation(mixed)
         return drawn
 

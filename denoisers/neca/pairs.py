@@ -189,7 +189,8 @@ def jpeg_of(pairs: Pairs, wanted: Compressed) -> Jpeg | None:
         if wanted.quality == "found":
             return None
         raise InputError(
-            f"{pairs.where}: jpeg.quality: a JPEG has 8 bits, and these pictures have 16"
+            f"{pairs.where}: jpeg.quality: a JPEG has 8 bits, and these pictures have 16; leave it "
+            "away"
         )
     if wanted.quality == "found":
         told = [quality_of([picture]) for picture in noisy]

@@ -14,7 +14,7 @@
 
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cached_property
 from itertools import islice
 from pathlib import Path
@@ -117,8 +117,6 @@ class Run:
         Threads that read ahead.
     overwrite
         Begin anew where another run was; what it wrote is removed.
-    told
-        Gets the progress after each iteration.
     """
 
     recipe: NecaTraining
@@ -130,10 +128,14 @@ class Run:
     device: str = "auto"
     workers: int = 2
     overwrite: bool = False
-    told: Callable[[Progress], None] = field(default=lambda progress: None)
 
-    def train(self) -> Result:
+    def train(self, told: Callable[[Progress], None] = lambda progress: None) -> Result:
         """Train to the end, from where the folder's run stopped if it did.
+
+        Parameters
+        ----------
+        told
+            Gets the progress after each iteration.
 
         Raises
         ------
@@ -166,11 +168,11 @@ class Run:
         )
         state = State.begin(self.recipe, chosen(self.device))
         with folders.held(self.folder):
-            told = self._written(mixture)
-            folders.prepare(self.folder, told, overwrite=self.overwrite, written=WRITTEN)
+            written = self._written(mixture)
+            folders.prepare(self.folder, written, overwrite=self.overwrite, written=WRITTEN)
             if (self.folder / "resume.pt").exists():
                 state.load(self.folder / "resume.pt")
-            scores = _Loop(self, loader, held, gains, state).run()
+            scores = _Loop(self, loader, held, gains, state, told).run()
         return Result(state.iteration, scores, gains, len(self._pairs))
 
     @property
@@ -222,6 +224,7 @@ class _Loop:
     held_out: HeldOut | None
     gains: camera_pairs.Gains
     state: State
+    told: Callable[[Progress], None]
 
     def run(self) -> Scores | None:
         recipe, state, folder = self.what.recipe, self.state, self.what.folder
@@ -248,7 +251,7 @@ class _Loop:
                 if validated or clock.due:
                     state.save(folder / "resume.pt")
                     clock.saved()
-                self.what.told(self._progress(journal, clock, scores))
+                self.told(self._progress(journal, clock, scores))
         finally:
             batches.close()  # type: ignore[attr-defined]
             journal.close()

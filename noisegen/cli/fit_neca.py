@@ -75,7 +75,6 @@ def command(**options: Any) -> None:
     from noisegen.cli.progress import training
 
     recipe = _recipe(options)
-    from dataclasses import replace
 
     from denoisers.neca.run import Run, said
 
@@ -97,7 +96,7 @@ def command(**options: Any) -> None:
     elif recipe.jpeg.quality == "found":
         click.echo("no traces of JPEGs in the noisy pictures", err=True)
     with training(recipe.iterations) as told:
-        result = replace(run, told=told).train()
+        result = run.train(told)
     line = f"{folder}: {result.iterations} iterations on {result.pairs} pairs"
     measured = said(result.scores)
     click.echo(f"{line}; held out: {measured}" if measured else line)
