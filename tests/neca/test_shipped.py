@@ -67,7 +67,7 @@ def test_their_noise_is_as_their_cards_say(name):
     sampler, card = neca.Sampler(networks), networks.card
     isos = sorted(card.gains)
     gain = card.gain_at(isos[len(isos) // 2])
-    leaves, found, strengths = DeadLeaves(size=160, seed=77), None, []
+    leaves, found, strengths, uncompressed = DeadLeaves(size=160, seed=77), None, [], []
     for number in range(6):
         linear = leaves.read(leaves.ref(number)).pixels
         clean = np.rint(255 * encode(linear, "srgb")).astype(np.uint8)
@@ -78,12 +78,16 @@ def test_their_noise_is_as_their_cards_say(name):
         one = of_field(noise_field(clean, noisy))
         found = one if found is None else found + one
         strengths.append(float((noisy.astype(float) - clean).std()) / 255)
+        plain = sampler.add_noise(clean, level, random.counter(0, number, 0), quality=0)
+        uncompressed.append(float((plain.astype(float) - clean).std()) / 255)
     lag = float(found.lags(1).mean())
     # photographs have finer parts, of which the JPEG takes what is related to no neighbour
     on_photographs = card.metrics["on photographs, lag-1 correlation"]
     assert on_photographs - 0.03 < lag < on_photographs + 0.2
     # a gain is about the noise's standard deviation, of pictures as they are in the mean
     assert np.mean(strengths) == pytest.approx(gain, rel=0.15)
+    # C makes up for what the JPEG takes away
+    assert 1.25 < np.mean(uncompressed) / gain < 1.6
 
 
 def test_noise_of_a_phone_needs_no_raws_and_nothing_to_download(tmp_path, pictures):
